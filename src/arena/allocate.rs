@@ -18,8 +18,8 @@ use crate::segments::ArenaLayer;
 use crate::size_class::{ARENA_CLASSES, Class};
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
-    /// Allocates a block that is not large from the arena. Collects some of the blocks that other
-    /// callers have freed first.
+    /// Allocates a block that is not large from the arena. Collects blocks that other callers have
+    /// freed first.
     ///
     /// # Safety
     ///
@@ -35,7 +35,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
         }
         let (inner, mailbox) = self.inner();
         if inner.has_mail(mailbox) {
-            inner.collect_some(parent, mailbox);
+            inner.collect_for(layout, parent, mailbox);
         }
         // SAFETY: the parent is the arena's: this method's clause.
         let heap = unsafe { inner.heap(parent) };
@@ -105,9 +105,9 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// # Time
     ///
-    /// O(1), plus at most a few calls of the provider. A local operation takes no lock; every few
-    /// dozen blocks it collects at most `COLLECTED_AT_ONCE` blocks that other callers have freed;
-    /// for more memory it waits for the parent's lock.
+    /// O(1), plus at most a few calls of the provider. A local operation takes no lock. Before a
+    /// slab begins, it collects up to 4096 blocks that other callers have freed. For more memory it
+    /// waits for the parent's lock.
     ///
     /// # Safety
     ///

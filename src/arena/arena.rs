@@ -67,8 +67,6 @@ pub(super) struct Inner<B, M, P: Profile, L> {
     shared: NonNull<Shared<Arena<B, M, P, L>>>,
     /// Blocks of this arena that were taken out of the mailbox's list, and are not freed yet.
     pub(super) inbox: Option<NonNull<Link>>,
-    /// Number of the set of packets that is looked at next.
-    pub(super) turn: usize,
     pub(super) outbox: Outbox,
     pub(super) heap: ArenasHeap<B, M, P, L>,
 }
@@ -100,7 +98,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
             near: Near::NOTHING,
             shared,
             inbox: None,
-            turn: 0,
             outbox: Outbox::new(),
             heap,
         });
@@ -302,13 +299,6 @@ impl<B, M, P: Profile, L> Supply<B, M, P, L> {
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Supply<B, M, P, L> {
-    /// Allocates a block of the parent for a part of the arena.
-    pub(super) fn part(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let GrantedBy { parent, place, .. } = self.granted_by()?;
-        // SAFETY: the parent lives as long as its arenas.
-        parent.with(place, |heap| unsafe { heap.allocate(layout) })?
-    }
-
     /// Allocates a segment of `most` units, or of `least` if the parent has none so long.
     fn segment(
         &mut self,
@@ -408,7 +398,7 @@ fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
     slot: &Slot<Arena<B, M, P, L>>,
 ) {
     // SAFETY: an arena that is there stays.
-    let has_mail = || slot.arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().seems_empty());
+    let has_mail = || slot.arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
     let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
     if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
         return;

@@ -27,7 +27,6 @@ impl Packets {
         Self {
             head: AtomicUsize::new(0),
             tail: Apart(AtomicUsize::new(0)),
-            next: AtomicPtr::new(ptr::null_mut()),
             packets: [const { Packet::new() }; PACKETS],
         }
     }

@@ -6,9 +6,7 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::{Arena, GrantedBy, Inner};
-use super::mail::SET;
-use super::packets::Packets;
-use super::shared::{HasMailbox, Shared};
+use super::shared::Shared;
 use super::slot::{Slot, State};
 use crate::check::Corruption;
 use crate::heap::Heap;
@@ -185,11 +183,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
             stats.abandoned = shared.abandoned.load(Ordering::Relaxed);
             for arena in self.arenas(shared) {
                 // SAFETY: the caller is alone with the heap.
-                let (inner, mailbox) = unsafe { Arena::enter(arena) };
-                stats.add(inner);
-                let sets = mailbox.sets().skip(1).count();
-                stats.internal_blocks += sets;
-                stats.internal_bytes += sets * SET.size();
+                stats.add(unsafe { Arena::enter(arena) }.0);
             }
             shared.map.parts(|_, layout| {
                 stats.internal_blocks += 1;
@@ -220,13 +214,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         self.0.shared.store(ptr::null_mut(), Ordering::Relaxed);
         self.0.parent.locked(|heap| {
             for arena in self.arenas(shared) {
-                // SAFETY: an arena that is there stays, until below.
-                let mailbox = unsafe { arena.as_ref() }.mailbox();
-                if let Some(sets) = mailbox.take_sets() {
-                    // SAFETY: blocks of the parent, to which no pointer leads any more.
-                    unsafe { Packets::take_down(sets, |set| heap.deallocate(set.cast(), SET)) };
-                }
-                // SAFETY: as before.
+                // SAFETY: a block of the parent, to which no pointer leads any more.
                 unsafe { heap.deallocate(arena.cast(), Arena::<B, M, P, L>::LAYOUT) };
             }
             // SAFETY: as before.

@@ -271,5 +271,5 @@ fn abandon<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P,
 /// Announces packets that a thread has claimed for this slot: it does not exist in the child, and
 /// will never announce them.
 fn forget_claims<B: Source, M: Map, P: Profile, L: RawLock>(slot: &Slot<Arena<B, M, P, L>>) {
-    arenas(slot).for_each(|arena| arena.mailbox().forget_claims());
+    arenas(slot).for_each(|arena| arena.mailbox().packets.forget_claims());
 }

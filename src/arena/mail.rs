@@ -7,32 +7,24 @@ use core::ptr::NonNull;
 use super::arena::{ArenasHeap, Inner};
 use super::mailbox::Mailbox;
 use super::outbox::UNKNOWN_SIZE;
-use super::packets::Packets;
 use super::parent::Parent;
-use super::sync::{BATCH, Link};
+use super::sync::Link;
 use crate::checked::deallocate_sent;
+use crate::layer::Layer;
 use crate::lock::RawLock;
-use crate::profile::Profile;
+use crate::profile::{OfArena, Profile};
 use crate::provider::{Map, Source};
 use crate::segments::Owner;
 use crate::size_class::Class;
+use crate::slab_tuning::{ArenaSlabs, SlabTuning};
 
-/// Maximum number of packets that are collected at a time, and of blocks of the list behind them.
+/// Number of packets, and of blocks of the list behind them, that are collected in a step.
 const PACKETS_AT_ONCE: usize = 2;
 const BLOCKS_AT_ONCE: usize = 16;
 
-/// Maximum number of blocks that are collected at a time.
-pub(super) const COLLECTED_AT_ONCE: usize = PACKETS_AT_ONCE * BATCH + BLOCKS_AT_ONCE;
-
-const _: () = assert!(COLLECTED_AT_ONCE <= 256, "one miss waits for that");
-
-/// Maximum number of sets of packets, and denominator of the share of the arena that they may take.
-/// Sets are added when there were too few packets.
-const MOST_SETS: usize = 8;
-const SETS_SHARE: usize = 8;
-
-/// The memory of a set of packets.
-pub(super) const SET: Layout = Layout::new::<Packets>();
+/// Number of blocks after which a caller that misses collects no more: as many as the longest slab
+/// has. So what waits does not grow by more than what is collected, however many slabs begin.
+pub(super) const COLLECTED_AT_ONCE: usize = ArenaSlabs::MOST / Class::SMALLEST.size();
 
 /// Frees a block that was in a packet.
 ///
@@ -62,22 +54,24 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     }
 
     /// Collects blocks that other callers have freed: of at most `packets` packets, and `blocks`
-    /// blocks of the list. Returns whether there were any.
-    fn collect(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> bool {
-        let heap = &mut self.heap;
-        // SAFETY: the caller is alone with the arena, whose packets had the blocks.
-        let packets =
-            unsafe { mailbox.take(packets, &mut self.turn, |block| free_sent(heap, block)) };
+    /// blocks of the list. Returns their number.
+    fn collect(&mut self, mailbox: &Mailbox, packets: usize, blocks: usize) -> usize {
+        let (heap, mut collected) = (&mut self.heap, 0);
+        let free = |block| {
+            collected += 1;
+            // SAFETY: the caller is alone with the arena, whose packets had the block.
+            unsafe { free_sent(heap, block) };
+        };
+        // SAFETY: the caller is alone with the arena.
+        unsafe { mailbox.packets.take(packets, free) };
         if self.inbox.is_none() && !mailbox.list.is_empty() {
             self.inbox = mailbox.list.take_all();
-        }
-        if self.inbox.is_none() {
-            return packets > 0;
         }
         // If a misuse is found and unwinds, the rest is lost.
         let mut next = self.inbox.take();
         for _ in 0..blocks {
             let Some(block) = next else { break };
+            collected += 1;
             // SAFETY: the block was in the list, and belongs to the owner now.
             next = unsafe { Link::read(block) };
             if P::CHECKED {
@@ -89,34 +83,29 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
             }
         }
         self.inbox = next;
-        true
+        collected
     }
 
-    /// Collects some of the blocks that other callers have freed. If they did not all fit into
-    /// packets, there are more packets from now on.
+    /// Collects blocks that other callers have freed, until a slab of the layout's class has a free
+    /// one: else all, or [`COLLECTED_AT_ONCE`] and a step.
     #[inline(never)]
-    pub(super) fn collect_some(&mut self, parent: &Parent<B, M, P, L>, mailbox: &Mailbox) {
+    pub(super) fn collect_for(
+        &mut self,
+        layout: Layout,
+        parent: &Parent<B, M, P, L>,
+        mailbox: &Mailbox,
+    ) {
         // SAFETY: the parent of all arenas.
         unsafe { self.heap(parent) };
-        self.collect(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
-        if self.inbox.is_some() {
-            self.add_packets(mailbox);
-        }
-    }
-
-    /// Adds a set of packets, if the arena is large enough for it, and the parent has room.
-    #[cold]
-    fn add_packets(&self, mailbox: &Mailbox) {
-        let (sets, bytes) = (mailbox.sets().count(), self.heap.provider().bytes());
-        if sets == MOST_SETS || sets * size_of::<Packets>() > bytes / SETS_SHARE {
-            return;
-        }
-        if let Some(memory) = self.heap.provider().part(SET) {
-            let set = memory.cast::<Packets>();
-            // SAFETY: a new block, for that.
-            unsafe { set.write(Packets::new()) };
-            // SAFETY: it is the parent's, which takes it back with the arena.
-            unsafe { mailbox.add(set) };
+        let class = P::ArenaLayerOf::<OfArena<P>>::class_of(layout);
+        let mut collected = 0;
+        while collected < COLLECTED_AT_ONCE {
+            let blocks = self.collect(mailbox, PACKETS_AT_ONCE, BLOCKS_AT_ONCE);
+            let is_served = class.is_some_and(|class| self.heap.layer().may_refill(class));
+            if blocks == 0 || is_served {
+                return;
+            }
+            collected += blocks;
         }
     }
 
@@ -141,7 +130,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Collects all blocks that other callers have freed. Returns whether there were any.
     pub(super) fn collect_all(&mut self, mailbox: &Mailbox) -> bool {
         let mut any = false;
-        while self.collect(mailbox, usize::MAX, usize::MAX) {
+        while self.collect(mailbox, usize::MAX, usize::MAX) > 0 {
             any = true;
         }
         any

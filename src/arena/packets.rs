@@ -28,9 +28,9 @@
 //! and if the ring is full, senders use the list (`remote.rs`).
 
 use core::mem::MaybeUninit;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use super::sync::{AtomicPtr, AtomicUsize, BATCH, BatchCell, Ordering, PACKETS};
+use super::sync::{AtomicUsize, BATCH, BatchCell, Ordering, PACKETS};
 
 const _: () = assert!(PACKETS.is_power_of_two() && PACKETS > 1 && BATCH <= u8::MAX as usize);
 
@@ -94,13 +94,12 @@ pub(super) struct Packet {
     pub(super) state: AtomicUsize,
 }
 
-/// A set of packets on their way to their owner.
+/// Packets on their way to their owner.
 ///
 /// # Invariants
 ///
 /// * `head ≤ tail ≤ head + PACKETS` (modulo a word); numbers are packets modulo `PACKETS`
 /// * from `head` to `tail` they are announced or claimed; the others are empty
-/// * the next set, once it is there, stays as long as this one
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Packets {
@@ -108,7 +107,6 @@ pub(super) struct Packets {
     pub(super) head: AtomicUsize,
     /// Number of the packet that is claimed next.
     pub(super) tail: Apart<AtomicUsize>,
-    pub(super) next: AtomicPtr<Packets>,
     pub(super) packets: [Packet; PACKETS],
 }
 
@@ -123,39 +121,6 @@ const fn empty(number: usize) -> usize {
 }
 
 impl Packets {
-    /// Returns the next set.
-    #[inline(always)]
-    pub(super) fn next(&self) -> Option<&Self> {
-        // SAFETY: the type's invariant.
-        unsafe { self.next.load(Ordering::Acquire).as_ref() }
-    }
-
-    /// Links a set behind this one, which is the last. What was written to it happens before any
-    /// caller finds it.
-    pub(super) fn link(&self, next: NonNull<Self>) {
-        self.next.store(next.as_ptr(), Ordering::Release);
-    }
-
-    /// Unlinks a set, and those behind it, and passes each to `look`: nothing of a set is read
-    /// after that.
-    ///
-    /// # Safety
-    ///
-    /// It is in no mailbox, no caller sends to it, and it stays until it is passed to `look`.
-    pub(super) unsafe fn take_down(first: NonNull<Self>, mut look: impl FnMut(NonNull<Self>)) {
-        let mut set = Some(first);
-        while let Some(at) = set {
-            // SAFETY: the clauses are those of this method.
-            set = unsafe { at.as_ref() }.unlink();
-            look(at);
-        }
-    }
-
-    /// Unlinks the next set.
-    pub(super) fn unlink(&self) -> Option<NonNull<Self>> {
-        NonNull::new(self.next.swap(ptr::null_mut(), Ordering::Relaxed))
-    }
-
     fn packet(&self, number: usize) -> &Packet {
         &self.packets[number % PACKETS]
     }

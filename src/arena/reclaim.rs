@@ -18,12 +18,9 @@
 //! of the borrower finds what it would find if the borrower had the parent's lock.
 
 use core::alloc::Layout;
-use core::iter::successors;
 use core::ptr::{self, NonNull};
 
 use super::arena::{Arena, GrantedBy};
-use super::mail::{SET, free_sent};
-use super::packets::Packets;
 use super::shared::{NESTED, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
@@ -149,10 +146,6 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
             borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
             self.own(|is_second, arena| tidy_up(source, is_second, arena));
-            if self.is_undisturbed() {
-                borrowed.arenas().for_each(|(_, arena)| self.free_sets(source, arena, &borrowed));
-                self.own(|_, arena| self.free_sets(source, arena, &borrowed));
-            }
             borrowed.arenas().for_each(|(is_second, arena)| provide(source, is_second, arena));
             self.own(|is_second, arena| provide(source, is_second, arena));
         }
@@ -164,73 +157,6 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             // heap as long as its blocks.
             arenas.find_map(|(_, arena)| unsafe { Arena::enter(arena).0.heap.try_allocate(layout) })
         })
-    }
-
-    /// Frees the added sets of packets of an arena, if no other caller is in any arena: it could be
-    /// about to send to one.
-    ///
-    /// # Safety
-    ///
-    /// The caller is alone with the arena.
-    unsafe fn free_sets(
-        &self,
-        source: GrantedBy<'_, B, M, P, L>,
-        arena: NonNull<Arena<B, M, P, L>>,
-        borrowed: &Borrowed<'heap, Arena<B, M, P, L>>,
-    ) {
-        // SAFETY: the clause is that of this method.
-        let (inner, mailbox) = unsafe { Arena::enter(arena) };
-        let Some(sets) = mailbox.take_sets() else { return };
-        if !self.is_quiet(borrowed) {
-            return mailbox.put_sets_back(sets);
-        }
-        inner.after_mail(source, mailbox, |heap| {
-            // SAFETY: sets stay until they are freed.
-            let all = successors(Some(unsafe { sets.as_ref() }), |set| set.next());
-            // Blocks may have been sent since the sets were emptied.
-            // SAFETY: the caller is alone with the arena, whose blocks these are.
-            all.for_each(|set| _ = unsafe { set.take(usize::MAX, |block| free_sent(heap, block)) });
-        });
-        let free = |set: NonNull<Packets>| {
-            // SAFETY: a block of the parent, to which no pointer leads any more.
-            unsafe { source.parent.free(source.place, set.cast(), Some(SET)) };
-        };
-        // SAFETY: no caller sends to them any more.
-        unsafe { Packets::take_down(sets, free) };
-    }
-
-    /// Returns whether every other caller has been outside of all arenas since the call, or has
-    /// entered one: there it finds what the caller has left.
-    fn is_quiet(&self, borrowed: &Borrowed<'heap, Arena<B, M, P, L>>) -> bool {
-        let shared = borrowed.shared;
-        let is_outside = |(number, slot): (usize, &'heap Slot<_>)| match slot.state() {
-            State::Attached => {
-                let is_free =
-                    |level| self.word_of(number, slot, level).is_some_and(|word| !word.is_busy());
-                self.is_own(slot)
-                    || (0..LEVELS).filter(|&level| slot.arena(level).is_some()).all(is_free)
-            }
-            State::Claimed | State::Borrowed | State::Orphaned => {
-                slot.is_borrowed_by(borrowed.borrower)
-            }
-            State::New | State::Abandoned | State::Held | State::Dead => true,
-        };
-        let mut is_quiet = false;
-        let mut look = || {
-            is_quiet = C::INTERRUPTED
-                && self.heap.cpu.barrier()
-                && shared.slots().enumerate().all(is_outside);
-        };
-        let _: Option<()> =
-            self.heap.parent.noted(self.slot, || self.heap.cpu.with_words(&mut look));
-        is_quiet
-    }
-
-    /// Returns whether the caller has interrupted no operation in an arena of its slot.
-    fn is_undisturbed(&self) -> bool {
-        let can_enter = |level| self.enter_arena(level).is_some();
-        let has = |&level: &usize| self.slot.is_some_and(|slot| slot.arena(level).is_some());
-        (0..LEVELS).filter(has).all(can_enter)
     }
 
     fn is_own(&self, slot: &Slot<Arena<B, M, P, L>>) -> bool {

@@ -14,7 +14,7 @@ pub(super) const BATCH: usize = 62;
 /// Size of a cache line, in bytes.
 const LINE: usize = 64;
 
-/// Number of packets of a set.
+/// Number of packets of an arena.
 pub(super) const PACKETS: usize = 8;
 
 /// Prefetches a cache line, if the processor can.

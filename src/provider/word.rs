@@ -140,12 +140,6 @@ impl SlotWord {
         self.state.load(Ordering::Acquire) == FREE && self.what.load(Ordering::Relaxed).is_null()
     }
 
-    /// Returns whether the owner is inside, for a caller after a barrier. A word that is not busy
-    /// was left, or is entered later than the barrier.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.state.load(Ordering::Acquire) == BUSY
-    }
-
     /// Changes a free word to held. For the forking thread, which is not on the slot.
     pub(crate) fn hold(&self) -> Hold {
         match self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed) {

@@ -60,7 +60,7 @@ fn fill<C: SlotProvider, P: Variant>(
 }
 
 /// Slot 0 fills the memory twice, and all blocks are freed in an order of chance: by another the
-/// first time, so that slot 0 collects, and gets more packets. Returns the slot that asks next.
+/// first time, so that slot 0 collects. Returns the slot that asks next.
 fn use_up<C: SlotProvider, P: Variant>(
     heap: &TestArenas<P, C>,
     sizes: &[usize],

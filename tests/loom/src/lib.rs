@@ -17,7 +17,6 @@
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "no model puts sets back")]
 #[path = "../../../src/arena/mailbox.rs"]
 mod mailbox;
 #[path = "../../../src/arena/packets.rs"]

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::mailbox::Mailbox;
-use crate::packets::{Batch, Packets};
+use crate::packets::Batch;
 use crate::sync::{BATCH, Link, PACKETS};
 
 /// The blocks of a model, and the mailbox of their owner.
@@ -47,19 +47,6 @@ impl Mail {
         unsafe { self.mailbox.send(&batch) };
     }
 
-    /// Adds a set of packets, by the owner.
-    fn add_packets(&self) {
-        // SAFETY: it stays until `take_down`.
-        unsafe { self.mailbox.add(NonNull::from(Box::leak(Box::new(Packets::new())))) };
-    }
-
-    /// Ends the mailbox.
-    fn take_down(&self) {
-        let Some(sets) = self.mailbox.take_sets() else { return };
-        // SAFETY: made by `add_packets`, and not used any more.
-        unsafe { Packets::take_down(sets, |set| drop(Box::from_raw(set.as_ptr()))) };
-    }
-
     /// Takes what was in a block: there is something, and it is the block's own.
     fn contents(&self, block: NonNull<Link>) -> usize {
         let index = self.blocks.iter().position(|other| NonNull::from(other) == block).unwrap();
@@ -74,11 +61,11 @@ impl Mail {
 
     /// Takes up so many packets, and all of the list, and uses them again. Returns the sum of what
     /// was in the blocks.
-    fn take_up(&self, packets: usize, turn: &mut usize) -> usize {
+    fn take_up(&self, packets: usize) -> usize {
         let mut sum = 0;
         let take = |block: NonNull<u8>| sum += self.contents(block.cast());
         // SAFETY: each model has one owner.
-        unsafe { self.mailbox.take(packets, turn, take) };
+        unsafe { self.mailbox.packets.take(packets, take) };
         let mut next =
             if self.mailbox.list.is_empty() { None } else { self.mailbox.list.take_all() };
         while let Some(at) = next {
@@ -110,12 +97,11 @@ fn what_two_send_in_packets_is_taken_up_once_and_as_they_left_it() {
                 thread::spawn(move || mail.free(range))
             })
             .collect();
-        let mut turn = 0;
         thread::yield_now();
-        let meanwhile = mail.take_up(PACKETS, &mut turn);
+        let meanwhile = mail.take_up(PACKETS);
         others.into_iter().for_each(|other| other.join().unwrap());
         assert!(mail.mailbox.list.is_empty(), "there were packets enough");
-        assert_eq!(meanwhile + mail.take_up(PACKETS, &mut turn), each_once(3));
+        assert_eq!(meanwhile + mail.take_up(PACKETS), each_once(3));
         assert!(mail.mailbox.is_empty());
     });
 }
@@ -133,7 +119,7 @@ fn what_finds_no_empty_packet_goes_to_the_list() {
             .collect();
         others.into_iter().for_each(|other| other.join().unwrap());
         assert!(!mail.mailbox.list.is_empty(), "one more than there are packets");
-        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS + 1));
+        assert_eq!(mail.take_up(PACKETS), each_once(PACKETS + 1));
         assert!(mail.mailbox.is_empty());
     });
 }
@@ -153,43 +139,11 @@ fn full_and_two_on_their_way() -> (Arc<Mail>, thread::JoinHandle<()>) {
 fn a_packet_is_filled_again_while_its_owner_takes_others_up() {
     loom::model(|| {
         let (mail, other) = full_and_two_on_their_way();
-        let mut turn = 0;
         thread::yield_now();
-        let meanwhile = mail.take_up(1, &mut turn) + mail.take_up(1, &mut turn);
+        let meanwhile = mail.take_up(1) + mail.take_up(1);
         other.join().unwrap();
-        assert_eq!(meanwhile + mail.take_up(PACKETS, &mut turn), each_once(PACKETS + 2));
+        assert_eq!(meanwhile + mail.take_up(PACKETS), each_once(PACKETS + 2));
         assert!(mail.mailbox.is_empty());
-    });
-}
-
-#[test]
-fn no_packet_waits_behind_others_that_come_later() {
-    loom::model(|| {
-        let mail = Mail::new(2 * PACKETS + 1);
-        mail.add_packets();
-        (0..2 * PACKETS).for_each(|block| mail.free(block..block + 1));
-        let mut turn = 0;
-        let first = mail.take_up(1, &mut turn);
-        mail.free(2 * PACKETS..2 * PACKETS + 1);
-        let then: usize = (1..2 * PACKETS).map(|_| mail.take_up(1, &mut turn)).sum();
-        assert_eq!(first + then, each_once(2 * PACKETS));
-        assert_eq!(mail.take_up(1, &mut turn), 1 << (4 * 2 * PACKETS));
-        mail.take_down();
-    });
-}
-
-#[test]
-fn packets_that_are_added_while_others_send_are_found_with_what_is_in_them() {
-    loom::model(|| {
-        let (mail, other) = full_and_two_on_their_way();
-        let mut turn = 0;
-        thread::yield_now();
-        mail.add_packets();
-        let meanwhile = mail.take_up(2 * PACKETS, &mut turn);
-        other.join().unwrap();
-        assert_eq!(meanwhile + mail.take_up(2 * PACKETS, &mut turn), each_once(PACKETS + 2));
-        assert!(mail.mailbox.is_empty());
-        mail.take_down();
     });
 }
 
@@ -203,17 +157,17 @@ fn who_is_interrupted_with_a_packet_keeps_nobody_waiting_and_a_child_forgets_the
         mail.use_block(PACKETS);
         // SAFETY: nobody else frees this block.
         unsafe { mail.mailbox.send_one(NonNull::from(&mail.blocks[PACKETS]).cast()) };
-        assert_eq!(mail.take_up(PACKETS, &mut 0), 1 << (4 * PACKETS));
+        assert_eq!(mail.take_up(PACKETS), 1 << (4 * PACKETS));
         // What comes behind the claim is in packets as far as there are any, and then in the list.
         (0..PACKETS).for_each(|block| mail.free(block..block + 1));
-        assert_eq!(mail.take_up(PACKETS, &mut 0), 1 << (4 * (PACKETS - 1)));
+        assert_eq!(mail.take_up(PACKETS), 1 << (4 * (PACKETS - 1)));
         // A fork: who has claimed the packet is not in the child. What is behind it is found.
-        mail.mailbox.forget_claims();
-        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS - 1));
+        mail.mailbox.packets.forget_claims();
+        assert_eq!(mail.take_up(PACKETS), each_once(PACKETS - 1));
         (0..PACKETS).for_each(|block| mail.free(block..block + 1));
         assert!(mail.mailbox.list.is_empty(), "every packet is there again");
-        mail.mailbox.forget_claims();
-        assert_eq!(mail.take_up(PACKETS, &mut 0), each_once(PACKETS));
+        mail.mailbox.packets.forget_claims();
+        assert_eq!(mail.take_up(PACKETS), each_once(PACKETS));
     });
 }
 

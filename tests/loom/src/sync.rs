@@ -86,7 +86,6 @@ impl Packets {
         Self {
             head: AtomicUsize::new(0),
             tail: Apart(AtomicUsize::new(0)),
-            next: AtomicPtr::new(ptr::null_mut()),
             packets: std::array::from_fn(packet),
         }
     }
