@@ -48,7 +48,7 @@ pub fn run(words: &str, options: Options) -> Exit {
             return fail(name, format_args!("cannot be started: {error} ({})", error.text()));
         }
     };
-    system.run();
+    system.run_on_all_cpus();
     match system.outcome(pid).and_then(|started| started.status) {
         Some(Status::Exited(0)) => Exit::Passed,
         Some(Status::Exited(code)) => fail(name, format_args!("exit status {code}")),

@@ -47,7 +47,8 @@ impl KernelSystem {
         Self::new(Kernel::new(), settings)
     }
 
-    /// Starts one of the programs in the kernel's image. It runs when [`run`](Self::run) is called.
+    /// Starts one of the programs in the kernel's image. It runs when
+    /// [`run_on_all_cpus`](Self::run_on_all_cpus) is called.
     ///
     /// # Errors
     ///
@@ -61,6 +62,12 @@ impl KernelSystem {
     ) -> Result<Pid, Errno> {
         let image = programs::find(name).ok_or(Errno::ENOENT)?;
         self.spawn(name, image, arguments, options)
+    }
+
+    /// Runs all processes until the last has ended, on all CPUs.
+    pub fn run_on_all_cpus(&mut self) {
+        let shared = Shared { system: Lock::new(self), idle: AtomicU64::new(0) };
+        work::on_all(&|| shared.work());
     }
 }
 
@@ -100,11 +107,6 @@ impl Drop for Kernel {
 
 impl Machine for Kernel {
     type Mmu = PhysicalMap;
-
-    fn run_all(system: &mut KernelSystem) {
-        let shared = Shared { system: Lock::new(system), idle: AtomicU64::new(0) };
-        work::on_all(&|| shared.work());
-    }
 
     fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<PhysicalMap>) -> R) -> R {
         memory::with(action)

@@ -317,7 +317,7 @@ fn processes_run_on_all_cpus() -> CaseResult {
         .map(|_| system.start_program("spin", &["3000000"], Options::default()))
         .collect::<Result<_, _>>()
         .or_fail("processes")?;
-    system.run();
+    system.run_on_all_cpus();
     for pid in pids {
         let ended = system.outcome(pid).and_then(|started| started.status);
         ensure_eq!(ended, Some(Status::Exited(0)));

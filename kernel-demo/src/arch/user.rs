@@ -39,7 +39,7 @@ use super::user_entry::{Left, SYSTEM_CALL, enter, system_call};
 use super::{gdt, timer, trap};
 use crate::cpu;
 use crate::memory::layout::LOWER_HALF_END;
-pub use crate::memory::{Registers as UserRegisters, Stop};
+use crate::memory::{Registers, Stop};
 
 /// The vector of what the processor raises on a jump to an address that is not canonical.
 const GENERAL_PROTECTION: u8 = 13;
@@ -91,7 +91,7 @@ fn set_protections() {
 /// decides how it goes on.
 ///
 /// A timer tick stops the program if the timer is [`Ticking`](timer::Ticking).
-pub fn run(registers: &mut UserRegisters, root: PhysFrame) -> Stop {
+pub fn run(registers: &mut Registers, root: PhysFrame) -> Stop {
     if (registers.rip | registers.fs_base) >= LOWER_HALF_END {
         return Stop::Exception { vector: GENERAL_PROTECTION, error: 0 };
     }

@@ -6,8 +6,8 @@ use core::mem::offset_of;
 use x86_64::registers::rflags::RFlags;
 
 use super::gdt;
-use super::user::UserRegisters;
 use crate::cpu::Cpu;
+use crate::memory::Registers;
 
 /// The vector that [`system_call`] returns. No exception or interrupt has it.
 pub(super) const SYSTEM_CALL: u64 = 256;
@@ -33,7 +33,7 @@ const FS_BASE: u32 = 0xC000_0100;
 /// What [`enter`] leaves on the kernel's stack, from low to high.
 #[repr(C)]
 struct Entered {
-    registers: *mut UserRegisters,
+    registers: *mut Registers,
     callers: [u64; 6],
 }
 
@@ -72,16 +72,16 @@ macro_rules! with_registers {
     ($($line:expr),+ ; $($operand:tt)+) => {
         naked_asm!(
             $($line),+,
-            rax = const offset_of!(UserRegisters, rax), rbx = const offset_of!(UserRegisters, rbx),
-            rcx = const offset_of!(UserRegisters, rcx), rdx = const offset_of!(UserRegisters, rdx),
-            rsi = const offset_of!(UserRegisters, rsi), rdi = const offset_of!(UserRegisters, rdi),
-            rbp = const offset_of!(UserRegisters, rbp), rsp = const offset_of!(UserRegisters, rsp),
-            r8 = const offset_of!(UserRegisters, r8), r9 = const offset_of!(UserRegisters, r9),
-            r10 = const offset_of!(UserRegisters, r10), r11 = const offset_of!(UserRegisters, r11),
-            r12 = const offset_of!(UserRegisters, r12), r13 = const offset_of!(UserRegisters, r13),
-            r14 = const offset_of!(UserRegisters, r14), r15 = const offset_of!(UserRegisters, r15),
-            rip = const offset_of!(UserRegisters, rip),
-            rflags = const offset_of!(UserRegisters, rflags),
+            rax = const offset_of!(Registers, rax), rbx = const offset_of!(Registers, rbx),
+            rcx = const offset_of!(Registers, rcx), rdx = const offset_of!(Registers, rdx),
+            rsi = const offset_of!(Registers, rsi), rdi = const offset_of!(Registers, rdi),
+            rbp = const offset_of!(Registers, rbp), rsp = const offset_of!(Registers, rsp),
+            r8 = const offset_of!(Registers, r8), r9 = const offset_of!(Registers, r9),
+            r10 = const offset_of!(Registers, r10), r11 = const offset_of!(Registers, r11),
+            r12 = const offset_of!(Registers, r12), r13 = const offset_of!(Registers, r13),
+            r14 = const offset_of!(Registers, r14), r15 = const offset_of!(Registers, r15),
+            rip = const offset_of!(Registers, rip),
+            rflags = const offset_of!(Registers, rflags),
             process_root = const offset_of!(Cpu, root),
             $($operand)+
         )
@@ -120,7 +120,7 @@ macro_rules! load_registers {
 /// `root` is the level-4 table of a process, which maps of the kernel what is in every process.
 /// This CPU's segments are its own. `rip` and `fs_base` are canonical.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64) -> Left {
+pub(super) unsafe extern "C" fn enter(registers: &mut Registers, root: u64) -> Left {
     with_registers!(
         "push rbp", "push rbx", "push r12", "push r13", "push r14", "push r15",
         "push rdi",
@@ -166,7 +166,7 @@ pub(super) unsafe extern "C" fn enter(registers: &mut UserRegisters, root: u64) 
         programs_flags = const PROGRAMS_FLAGS.bits(),
         always = const ALWAYS,
         trap_flag = const RFlags::TRAP_FLAG.bits(),
-        fs_base = const offset_of!(UserRegisters, fs_base),
+        fs_base = const offset_of!(Registers, fs_base),
         fs_base_register = const FS_BASE,
         user_code = const gdt::USER_CODE.0,
         user_data = const gdt::USER_DATA.0,

@@ -86,7 +86,7 @@ fn run(name: &'static str, arguments: &[&str]) -> Result<String, String> {
     let pid = system
         .start_program(name, arguments, options)
         .map_err(|error| alloc::format!("{name}: {error}"))?;
-    system.run();
+    system.run_on_all_cpus();
     match system.outcome(pid).and_then(|started| started.status) {
         Some(Status::Exited(0)) => Ok(system.output().into()),
         ended => Err(alloc::format!("{name} ended with {ended:?}:\n{}", system.output())),

@@ -20,7 +20,7 @@ use crate::words::{Errno, Status, Text};
 use signature::{Argument, Signature};
 use values::{address, choice, flags, path, status, text, usage};
 
-pub use values::{MAXRSS, MINFLT, Pointer};
+pub use values::{MAXRSS, MINFLT, Peek, Pointer};
 
 /// Columns of a call, if it is short enough.
 const CALL_COLUMNS: usize = 39;
@@ -35,10 +35,6 @@ pub enum Outcome {
     /// The caller does not come back.
     Never,
 }
-
-/// Reads the memory of the process that is traced: fills the buffer from the address on; `false`
-/// when that cannot be read.
-pub type Peek<'a> = dyn FnMut(u64, &mut [u8]) -> bool + 'a;
 
 /// A call and its arguments.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,6 @@
 
 use core::fmt::{self, Display, Write};
 
-use super::Peek;
 use super::signature::Names;
 use crate::words::Status;
 
@@ -12,6 +11,10 @@ pub const MAXRSS: usize = 4;
 
 /// Which word of it is the number of page faults that needed no disk.
 pub const MINFLT: usize = 8;
+
+/// Reads the memory of the process that is traced: fills the buffer from the address on; `false`
+/// when that cannot be read.
+pub type Peek<'a> = dyn FnMut(u64, &mut [u8]) -> bool + 'a;
 
 /// Bytes of a text that are shown.
 const TEXT_SHOWN: usize = 32;

@@ -2,9 +2,7 @@
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 
-use super::Commons;
 use super::machine::Machine;
 use super::terminal::{Control, Terminal};
 
@@ -121,12 +119,4 @@ fn write<M: Machine>(kept: &mut Option<Vec<u8>>, lost: &mut usize, machine: &mut
     let fits = bytes.len().min(room);
     kept.extend_from_slice(&bytes[..fits]);
     *lost += bytes.len() - fits;
-}
-
-/// Writes to the console, which takes everything.
-impl<M: Machine> Write for Commons<M> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.console.write(&mut self.machine, text.as_bytes());
-        Ok(())
-    }
 }

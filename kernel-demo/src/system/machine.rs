@@ -1,7 +1,6 @@
 //! What processes need of the machine. The kernel's is the processor; the one of the host tests
 //! plays programs by hand.
 
-use super::System;
 use crate::address_space::Errno;
 use crate::memory::{Memory, Mmu, Pages, Registers, Stop};
 use crate::words::screen::COLUMNS;
@@ -10,14 +9,6 @@ use crate::words::screen::COLUMNS;
 pub trait Machine: 'static {
     /// How the memory manager reaches frames.
     type Mmu: Mmu + Clone + 'static;
-
-    /// Runs all processes of a system until the last has ended: here, or on several CPUs.
-    fn run_all(system: &mut System<Self>)
-    where
-        Self: Sized,
-    {
-        while system.step() {}
-    }
 
     /// Does something with the memory manager, under its rules: see [`memory`](crate::memory).
     fn with_memory<R>(&self, action: impl FnOnce(&mut Memory<Self::Mmu>) -> R) -> R;

@@ -53,6 +53,7 @@ pub mod usage;
 pub mod views;
 
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
 
 use self::console::{Console, Input, Output};
 use self::crash::Reason;
@@ -90,6 +91,14 @@ pub(crate) struct Commons<M: Machine> {
     console: Console,
     /// It comes last: when it goes, all that was noted on the kernel's heap is gone.
     machine: M,
+}
+
+/// Writes to the console, which takes everything.
+impl<M: Machine> Write for Commons<M> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.console.write(&mut self.machine, text.as_bytes());
+        Ok(())
+    }
 }
 
 /// Processes, and all that they need.

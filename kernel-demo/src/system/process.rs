@@ -9,8 +9,7 @@ use super::crash::Crash;
 use super::machine::Machine;
 use super::table::Pid;
 use super::usage::Usage;
-use super::views::Progress;
-use crate::address_space::{AddressSpace, Errno};
+use crate::address_space::{AddressSpace, Errno, Resident};
 use crate::memory::{Mmu, Pages, Registers};
 use crate::words::Status;
 
@@ -46,6 +45,19 @@ pub struct Options {
     pub stack_limit: Option<u64>,
     /// No report is printed when it crashes.
     pub quiet: bool,
+}
+
+/// How far a view is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// All areas below this address are, or all lines below this number.
+    pub(super) next: u64,
+    /// The pages of the next area are counted up to here.
+    pub(super) counted: u64,
+    /// What was found of them.
+    pub(super) there: Resident,
+    /// Pages of all areas before: private, shared.
+    pub(super) sums: [u64; 2],
 }
 
 /// A system call that is made again.

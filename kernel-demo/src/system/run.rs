@@ -50,7 +50,7 @@ pub enum Next {
 }
 
 impl<M: Machine> System<M> {
-    /// Runs all processes until the last has ended, on all CPUs that the machine lets them have.
+    /// Runs all processes until the last has ended, on this CPU alone.
     ///
     /// Who waits for a child, waits for one that is ready, or waits itself. At the end of such a
     /// chain somebody is ready, or waits for a key, which may be pressed at any time, or for a word
@@ -58,7 +58,7 @@ impl<M: Machine> System<M> {
     /// no terminal, the end of all is also that nobody is left but processes that wait for a
     /// signal.
     pub fn run(&mut self) {
-        M::run_all(self);
+        while self.step() {}
     }
 
     /// Gives one turn to the thread whose turn it is, on this CPU alone. `false` when all have

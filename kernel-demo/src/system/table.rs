@@ -29,7 +29,7 @@ pub use self::waits::{Wait, Which, Word};
 use crate::words::Status;
 
 /// Maximum number of threads at once; a zombie counts as one.
-pub const MAX_PROCESSES: usize = 64;
+pub const MAX_PROCESSES: usize = Bits::SLOTS;
 
 /// Number of a thread, and of the process that it leads. They count from 1; a number is not used
 /// again.

@@ -5,9 +5,8 @@ use core::fmt::{self, Write};
 
 use super::System;
 use super::machine::Machine;
-use super::process::Process;
+use super::process::{Process, Progress};
 use super::table::Pid;
-use crate::address_space::Resident;
 use crate::memory::frames::MAX_ORDER;
 use crate::memory::tables::Budget;
 use crate::memory::{Counts, Mmu};
@@ -42,19 +41,6 @@ impl View {
     pub fn from_number(number: u64) -> Option<Self> {
         Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
-}
-
-/// How far a view is written.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
-    /// All areas below this address are, or all lines below this number.
-    pub(super) next: u64,
-    /// The pages of the next area are counted up to here.
-    counted: u64,
-    /// What was found of them.
-    there: Resident,
-    /// Pages of all areas before: private, shared.
-    sums: [u64; 2],
 }
 
 impl<M: Mmu + Clone> Process<M> {

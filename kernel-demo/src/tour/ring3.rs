@@ -52,7 +52,7 @@ impl Ring3 {
 
     /// Lets all run until the last has ended.
     pub fn run(&mut self) {
-        self.system.run();
+        self.system.run_on_all_cpus();
     }
 
     /// The system.

@@ -66,7 +66,7 @@ fn run(settings: Settings, options: Options, commands: &[Command<'_>]) -> Result
     for (name, arguments) in commands {
         system.start_program(name, arguments, options).or_fail("a process")?;
     }
-    system.run();
+    system.run_on_all_cpus();
     ensure_eq!(system.promised(), 0);
     Ok(Ran { started: system.started().to_vec(), output: String::from(system.output()) })
 }

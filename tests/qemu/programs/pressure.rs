@@ -62,7 +62,7 @@ fn the_kernels_heap_shrinks_after_a_load() -> CaseResult {
         let mut system = KernelSystem::start(settings()).or_fail("a system")?;
         let pid = system.start_program("pressure", &["areas", "500", "30"], options());
         let pid = pid.or_fail("a process")?;
-        system.run();
+        system.run_on_all_cpus();
         let status = system.outcome(pid).and_then(|started| started.status);
         ensure!(status == Some(WELL), "{status:?}: {}", tail(system.output()));
         ensure!(system.output().contains("areas: 500 more, in 30 children too"), "{}", tail(system.output()));

@@ -4,9 +4,9 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::super::machine::Machine;
-use super::super::process::{Process, Tracing};
+use super::super::process::{Process, Progress, Tracing};
 use super::super::table::{Pid, Table};
-use super::super::views::{Progress, View, count_frames};
+use super::super::views::{View, count_frames};
 use super::super::{Interruption, System, ps};
 use super::{Answer, Call};
 use crate::address_space::Errno;

@@ -1,12 +1,13 @@
 //! Slots of the process table, a bit each.
 
-use super::MAX_PROCESSES;
-
 /// A set of slots. Iterates from the lowest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bits(pub(super) u64);
 
 impl Bits {
+    /// Number of slots.
+    pub const SLOTS: usize = u64::BITS as usize;
+
     /// Every slot.
     pub const ALL: Self = Self(u64::MAX);
 
@@ -31,7 +32,7 @@ impl Bits {
     /// The next one after that slot, going round.
     pub fn first_after(self, slot: usize) -> Option<usize> {
         let rotated = self.0.rotate_right(slot as u32 + 1);
-        Self(rotated).next().map(|step| (slot + 1 + step) % MAX_PROCESSES)
+        Self(rotated).next().map(|step| (slot + 1 + step) % Self::SLOTS)
     }
 }
 
@@ -44,5 +45,3 @@ impl Iterator for Bits {
         Some(slot)
     }
 }
-
-const _: () = assert!(MAX_PROCESSES == u64::BITS as usize, "a slot has a bit of its own");
