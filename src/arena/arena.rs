@@ -31,7 +31,7 @@ use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::packets::Apart;
 use super::parent::Parent;
-use super::shared::{HasMailbox, Place, Shared};
+use super::shared::{Place, Shared};
 use super::slot::{Slot, State};
 use super::sync::Link;
 use crate::chunks::Trim;
@@ -71,9 +71,19 @@ pub(super) struct Inner<B, M, P: Profile, L> {
     pub(super) heap: ArenasHeap<B, M, P, L>,
 }
 
-impl<B, M, P: Profile, L> HasMailbox for Arena<B, M, P, L> {
-    fn mailbox(&self) -> &Mailbox {
+impl<B, M, P: Profile, L> Arena<B, M, P, L> {
+    /// Returns the mailbox for blocks that other callers have freed. Any caller may use it.
+    pub(super) const fn mailbox(&self) -> &Mailbox {
         &self.mailbox.0
+    }
+}
+
+impl<B, M, P: Profile, L> Shared<Arena<B, M, P, L>> {
+    /// Returns the mailbox of an owner.
+    pub(super) fn mailbox_of(&self, owner: Owner) -> Option<&Mailbox> {
+        let (slot, level) = self.slot_of(owner)?;
+        // SAFETY: an arena that was made stays.
+        Some(unsafe { slot.arena(level)?.as_ref() }.mailbox())
     }
 }
 

@@ -39,7 +39,6 @@ use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
 use super::arena::Arena;
-use super::shared::HasMailbox;
 use super::slot::{LEVELS, Slot, State};
 use crate::lock::RawLock;
 use crate::profile::Profile;

@@ -47,7 +47,7 @@ const fn limit_after(bytes: usize) -> usize {
 /// a misuse unwinds.
 struct Borrowed<'heap, T> {
     shared: &'heap Shared<T>,
-    /// Address of a variable of the caller: unique among callers at that time.
+    /// Address of the caller's visit: unique among callers at that time.
     borrower: usize,
 }
 
@@ -86,8 +86,24 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         Some(slot.word(level))
     }
 
-    /// Borrows abandoned slots, and those of other callers that are idle, if there is a barrier.
-    /// Marks the rest: its owners tidy up with their next operation.
+    /// Borrows abandoned slots, and those of other callers that are idle, if there is a barrier,
+    /// and tidies up their arenas. Marks the rest: its owners tidy up with their next operation.
+    fn reclaim_others(
+        &self,
+        source: GrantedBy<'heap, B, M, P, L>,
+    ) -> Borrowed<'heap, Arena<B, M, P, L>> {
+        let shared = source.shared;
+        let borrowed = Borrowed { shared, borrower: ptr::from_ref(self).addr() };
+        self.borrow(shared, borrowed.borrower);
+        // SAFETY: the borrower of a slot is alone with its arenas.
+        unsafe {
+            borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
+            borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
+        }
+        borrowed
+    }
+
+    /// Borrows slots for [`reclaim_others`](Visit::reclaim_others).
     fn borrow(&self, shared: &'heap Shared<Arena<B, M, P, L>>, borrower: usize) {
         let words = |number, slot: &'heap Slot<_>| {
             let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
@@ -138,13 +154,9 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let shared = source.shared;
         // SAFETY: a caller inside an arena is alone with it.
         self.own(|_, arena| unsafe { send_all(shared, arena) });
-        let number = 0_u8;
-        let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
-        self.borrow(shared, borrowed.borrower);
-        // SAFETY: the borrower of a slot is alone with its arenas.
+        let borrowed = self.reclaim_others(source);
+        // SAFETY: the borrower of a slot, and a caller inside an arena, are alone with it.
         unsafe {
-            borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
-            borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
             self.own(|is_second, arena| tidy_up(source, is_second, arena));
             borrowed.arenas().for_each(|(is_second, arena)| provide(source, is_second, arena));
             self.own(|is_second, arena| provide(source, is_second, arena));
@@ -178,16 +190,10 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let shared = source.shared;
         // Other callers need not do the same now.
         self.note_reclaimed(shared);
-        let number = 0_u8;
-        let borrowed = Borrowed { shared, borrower: (&raw const number).addr() };
-        self.borrow(shared, borrowed.borrower);
+        let borrowed = self.reclaim_others(source);
         for (is_second, arena) in borrowed.arenas() {
             // SAFETY: the borrower of a slot is alone with its arenas.
-            unsafe {
-                send_all(shared, arena);
-                tidy_up(source, is_second, arena);
-                provide(source, is_second, arena);
-            }
+            unsafe { provide(source, is_second, arena) };
         }
         self.note_reclaimed(shared);
     }

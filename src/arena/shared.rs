@@ -5,19 +5,12 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::mailbox::Mailbox;
 use super::slot::{LEVELS, Slot};
 use super::sync::{AtomicUsize, Ordering};
 use crate::segments::{Owner, SegmentMap};
 
 /// Level of interrupt handlers.
 pub(super) const NESTED: usize = 1;
-
-/// Arena, as other callers see it.
-pub(super) trait HasMailbox {
-    /// Returns the mailbox for blocks that other callers have freed.
-    fn mailbox(&self) -> &Mailbox;
-}
 
 /// What all slots share.
 ///
@@ -123,17 +116,6 @@ impl<T> Shared<T> {
     pub(super) fn slot_of(&self, owner: Owner) -> Option<(&Slot<T>, usize)> {
         let index = owner.index()?;
         Some((self.slot(index / LEVELS)?, index % LEVELS))
-    }
-
-    /// Returns the mailbox of an owner.
-    pub(super) fn mailbox_of(&self, owner: Owner) -> Option<&Mailbox>
-    where
-        T: HasMailbox,
-    {
-        let (slot, level) = self.slot_of(owner)?;
-        let arena = slot.arena(level)?;
-        // SAFETY: an arena that was made stays; other callers use its mailbox only.
-        Some(unsafe { T::mailbox(arena.as_ref()) })
     }
 }
 

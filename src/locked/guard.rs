@@ -49,15 +49,14 @@ impl<H: fmt::Debug, L: RawLock> fmt::Debug for HeapGuard<'_, H, L> {
 /// RAII guard that derefs to the heap, mutably: see [`Locked::lock_mut`].
 #[must_use = "the heap is unlocked when the guard is dropped"]
 pub struct HeapMutGuard<'lock, H, L: RawLock> {
-    locked: &'lock Locked<H, L>,
-    _held: L::Guard<'lock>,
-    /// `locked` alone would make a guard `Sync` for every `H: Send`.
+    guard: HeapGuard<'lock, H, L>,
+    /// The guard is `Send` and `Sync` if `&mut H` is.
     heap: PhantomData<&'lock mut H>,
 }
 
 impl<'lock, H, L: RawLock> HeapMutGuard<'lock, H, L> {
     pub(super) fn new(locked: &'lock Locked<H, L>) -> Self {
-        Self { locked, _held: locked.lock.lock(), heap: PhantomData }
+        Self { guard: HeapGuard::new(locked), heap: PhantomData }
     }
 }
 
@@ -65,17 +64,15 @@ impl<H, L: RawLock> Deref for HeapMutGuard<'_, H, L> {
     type Target = H;
 
     fn deref(&self) -> &H {
-        // SAFETY: the guard holds the lock, so by `RawLock`'s contract and the invariant of
-        // `Locked` no other caller reaches the heap; references from the guard follow its own
-        // borrows.
-        unsafe { &*self.locked.heap.get() }
+        &self.guard
     }
 }
 
 impl<H, L: RawLock> DerefMut for HeapMutGuard<'_, H, L> {
     fn deref_mut(&mut self) -> &mut H {
-        // SAFETY: as in `deref`; the guard is borrowed exclusively.
-        unsafe { &mut *self.locked.heap.get() }
+        // SAFETY: the guard holds the lock, so by `RawLock`'s contract and the invariant of
+        // `Locked` no other caller reaches the heap; the guard is borrowed exclusively.
+        unsafe { &mut *self.guard.locked.heap.get() }
     }
 }
 

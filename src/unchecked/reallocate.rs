@@ -87,22 +87,21 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
                 // SAFETY: the clauses are those of this method. The block lies in no slab.
                 return unsafe { self.reallocate_cell(block, layout, new) };
             };
-            let layer = &mut self.layer;
-            // SAFETY: the clauses are those of this method.
-            let resized = unsafe { layer.reallocate_at_hand(&mut self.large, block, new) };
-            if resized.is_some() {
-                return resized;
-            }
             // SAFETY: the clauses are those of this method; the block lies in a slab of that class.
-            return unsafe { self.reallocate_in_slab(block, layout, new, class) };
+            return unsafe {
+                match self.layer.reallocate_at_hand(&mut self.large, block, new) {
+                    Some(resized) => Some(resized),
+                    None => self.reallocate_in_slab(block, layout, new, class),
+                }
+            };
         }
-        // SAFETY: the clauses are those of this method.
-        let resized = unsafe { self.layer.reallocate_at_hand(&mut self.large, block, new) };
-        if resized.is_some() {
-            return resized;
+        // SAFETY: the clauses are those of this method; after `None` the block has not changed.
+        unsafe {
+            match self.layer.reallocate_at_hand(&mut self.large, block, new) {
+                Some(resized) => Some(resized),
+                None => self.reallocate_unusual(block, layout, new),
+            }
         }
-        // SAFETY: the clauses are those of this method; the block has not changed.
-        unsafe { self.reallocate_unusual(block, layout, new) }
     }
 
     /// Resizes a block that lies in no slab.
