@@ -15,6 +15,8 @@ mod copy;
 mod file;
 mod paths;
 mod step;
+#[allow(dead_code, unused_imports, reason = "the benchmarks read and write traces of any form")]
+#[path = "../../src/trace/mod.rs"]
 mod trace;
 
 use std::path::PathBuf;

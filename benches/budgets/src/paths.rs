@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use brkalloc::{ArenaHeap, Cpu, FixedBreak, Heap};
 
 use crate::step::Counter;
-use crate::trace::{self, Op};
+use crate::trace::{Act, Name, Op, Trace};
 
 /// Number of operations that are counted together, so that rare slow ones have their share.
 const OPERATIONS: usize = 20;
@@ -20,11 +20,8 @@ const GROWTH: usize = 4;
 /// Number of operations of each trace.
 const OF_TRACE: usize = 1000;
 
-/// Traces by name.
-const TRACES: [(&str, &[u8]); 2] = [
-    ("compiler", include_bytes!("../../traces/compiler.trace")),
-    ("interpreter", include_bytes!("../../traces/interpreter.trace")),
-];
+/// Traces of which the beginning is counted.
+const TRACES: [Name; 2] = [Name::Compiler, Name::Interpreter];
 
 /// Length of the memory of each heap, in bytes.
 const REGION: usize = 256 << 20;
@@ -128,9 +125,10 @@ fn of_heap<S: Subject>(
         counts.push((format!("{name}::pair_{size}"), pairs(&mut make()?, counter, size)?));
         counts.push((format!("{name}::resize_{size}"), resizes(&mut make()?, counter, size)?));
     }
-    for (trace, bytes) in TRACES {
-        let ops = trace::beginning(bytes, OF_TRACE)?;
-        counts.push((format!("{name}::trace_{trace}"), replay(&mut make()?, counter, &ops)?));
+    for trace_name in TRACES {
+        let trace = Trace::load(trace_name).map_err(|error| error.to_string())?;
+        let count = replay(&mut make()?, counter, &trace)?;
+        counts.push((format!("{name}::trace_{trace_name}"), count));
     }
     Ok(())
 }
@@ -212,35 +210,31 @@ fn resizes<S: Subject>(subject: &mut S, counter: &Counter, size: usize) -> Resul
     Ok(count)
 }
 
-/// Counts the operations of a trace.
-fn replay<S: Subject>(subject: &mut S, counter: &Counter, ops: &[Op]) -> Result<u64, String> {
+/// Counts the first operations of a trace.
+fn replay<S: Subject>(subject: &mut S, counter: &Counter, trace: &Trace) -> Result<u64, String> {
     let mut count = 0;
-    let mut blocks: Vec<(NonNull<u8>, Layout)> = Vec::with_capacity(ops.len());
-    for op in ops {
-        match *op {
-            Op::Allocate { layout, zeroed } => {
-                // SAFETY: the heap outlives the blocks.
-                let block = counter.add(&mut count, || unsafe {
-                    if zeroed { subject.allocate_zeroed(layout) } else { subject.allocate(layout) }
-                });
-                blocks.push((block.ok_or_else(no_memory)?, layout));
+    let mut blocks = vec![(NonNull::dangling(), Layout::new::<()>()); trace.slots()];
+    for &Op { act, slot, size, align_log2 } in &trace.ops()[..OF_TRACE] {
+        let slot = &mut blocks[slot as usize];
+        let (block, old) = *slot;
+        let align = if act == Act::Reallocate { old.align() } else { 1 << align_log2 };
+        let new = Layout::from_size_align(size as usize, align).map_err(|e| e.to_string())?;
+        // SAFETY: the heap outlives the blocks. A trace frees and resizes a block that is live, and
+        // each has the layout of its slot.
+        let block = unsafe {
+            match act {
+                Act::Allocate => counter.add(&mut count, || subject.allocate(new)),
+                Act::AllocateZeroed => counter.add(&mut count, || subject.allocate_zeroed(new)),
+                Act::Reallocate => {
+                    counter.add(&mut count, || subject.reallocate(block, old, new.size()))
+                }
+                Act::Free | Act::Replace => {
+                    counter.add(&mut count, || subject.deallocate(block, old));
+                    Some(block)
+                }
             }
-            Op::Free { block } => {
-                let (block, layout) = blocks[block];
-                // SAFETY: a trace frees each block once.
-                counter.add(&mut count, || unsafe { subject.deallocate(block, layout) });
-            }
-            Op::Reallocate { block: index, size } => {
-                let (block, old) = blocks[index];
-                let resized = counter.add(&mut count, || {
-                    // SAFETY: the block is live and has this layout.
-                    unsafe { subject.reallocate(block, old, size) }
-                });
-                let layout =
-                    Layout::from_size_align(size, old.align()).map_err(|e| e.to_string())?;
-                blocks[index] = (resized.ok_or_else(no_memory)?, layout);
-            }
-        }
+        };
+        *slot = (block.ok_or_else(no_memory)?, new);
     }
     Ok(count)
 }
