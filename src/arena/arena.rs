@@ -34,7 +34,6 @@ use super::parent::Parent;
 use super::shared::{Place, Shared};
 use super::slot::{Slot, State};
 use super::sync::Link;
-use crate::chunks::Trim;
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
@@ -63,8 +62,6 @@ pub(super) struct Inner<B, M, P: Profile, L> {
     pub(super) owner: Owner,
     /// Leaf of the map in which most blocks lie that are freed here.
     pub(super) near: Near,
-    /// What all slots share. It outlives the arena.
-    shared: NonNull<Shared<Arena<B, M, P, L>>>,
     /// Blocks of this arena that were taken out of the mailbox's list, and are not freed yet.
     pub(super) inbox: Option<NonNull<Link>>,
     pub(super) outbox: Outbox,
@@ -106,7 +103,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         let inner = UnsafeCell::new(Inner {
             owner,
             near: Near::NOTHING,
-            shared,
             inbox: None,
             outbox: Outbox::new(),
             heap,
@@ -115,8 +111,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         unsafe { arena.write(Self { mailbox: Apart(Mailbox::new()), inner }) };
         // SAFETY: just written, so no other caller has a pointer to it.
         let (inner, _) = unsafe { Self::enter(arena) };
-        // Nothing is given back by moving a break: see `Source::CONTIGUOUS`.
-        inner.heap.set_trim(Trim::NEVER);
         let segments = NonNull::from(&inner.shared().map);
         if let Some(slabs) = inner.heap.layer().slabs() {
             // SAFETY: the heap is new, and all of its memory will be this owner's segments of the
@@ -159,9 +153,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
 
     /// Returns what all slots share.
     #[inline(always)]
-    pub(super) fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, P, L>> {
-        // SAFETY: it outlives the arena.
-        unsafe { self.shared.as_ref() }
+    pub(super) const fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, P, L>> {
+        self.heap.provider().shared()
     }
 
     /// Returns the word of a block, if the block lies in this arena, as far as one look-up tells.
@@ -297,14 +290,18 @@ impl<B, M, P: Profile, L> Supply<B, M, P, L> {
         self.bytes
     }
 
+    /// Returns what all slots share.
+    const fn shared<'shared>(&self) -> &'shared Shared<Arena<B, M, P, L>> {
+        // SAFETY: it stays as long as the arena: the type's invariant.
+        unsafe { self.shared.as_ref() }
+    }
+
     fn granted_by<'heap>(&self) -> Option<GrantedBy<'heap, B, M, P, L>> {
         // SAFETY: the type's invariant.
         let parent = unsafe { self.parent?.as_ref() };
-        // SAFETY: it stays.
-        let shared = unsafe { self.shared.as_ref() };
         // SAFETY: slots stay.
-        let slot = self.slot.map(|slot| unsafe { slot.as_ref() });
-        Some(GrantedBy { parent, shared, place: slot })
+        let place = self.slot.map(|slot| unsafe { slot.as_ref() });
+        Some(GrantedBy { parent, shared: self.shared(), place })
     }
 }
 
@@ -378,8 +375,7 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
 
     #[inline]
     fn may_begin_segment(&self, address: usize) -> bool {
-        // SAFETY: the type's invariant: what is shared stays as long as the arena.
-        unsafe { self.shared.as_ref() }.map.begins_region(address)
+        self.shared().map.begins_region(address)
     }
 
     fn note_free_segment(&mut self) {
