@@ -206,7 +206,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Differential { paths } => {
             for origin in Origin::of(&paths)? {
-                let trace = origin.load().map_err(|failure| failure.to_string())?;
+                let trace = origin.load().map_err(|error| format!("{origin}: {error}"))?;
                 let replays = differential::replay(&trace)
                     .map_err(|difference| format!("{origin}: {difference}"))?;
                 for (heap, differential::Replay { calls, compared, refused }) in replays {

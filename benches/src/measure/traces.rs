@@ -40,7 +40,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// A folder cannot be read.
+    /// As for [`trace::file::find`].
     pub fn of(paths: &[PathBuf]) -> std::io::Result<Vec<Self>> {
         Ok(match paths {
             [] => trace::Name::ALL.map(Self::Stored).to_vec(),
@@ -53,12 +53,11 @@ impl Origin {
     /// # Errors
     ///
     /// There is no such file, or it is no trace.
-    pub fn load(&self) -> Outcome<Trace> {
+    pub fn load(&self) -> Result<Trace, trace::Error> {
         match self {
             Self::Stored(name) => Trace::load(*name),
             Self::File(path) => trace::file::read(path),
         }
-        .map_err(Failure::because)
     }
 }
 
@@ -143,7 +142,7 @@ pub(super) fn here(
     aspect: Aspect,
 ) -> serde_json::Result<String> {
     let replay = || -> Outcome<Replay> {
-        let trace = origin.load()?;
+        let trace = origin.load().map_err(Failure::because)?;
         let is_timed = matches!(aspect, Aspect::Time(_));
         let pages = if is_timed { Pages::Present } else { Pages::OnTouch };
         let len = trace.peak_live() * 2 + (64 << 20);
@@ -443,7 +442,7 @@ mod tests {
     #[test]
     fn the_stored_traces_stand_in_for_others() {
         assert_eq!(Origin::of(&[]).unwrap().len(), 3);
-        let files = Origin::of(&["some/vim.bin.xz".into()]).unwrap();
-        assert_eq!(files[0].to_string(), "vim");
+        assert_eq!(Origin::File("some/vim.bin.xz".into()).to_string(), "vim");
+        assert!(Origin::of(&["some/vim.bin.xz".into()]).is_err());
     }
 }

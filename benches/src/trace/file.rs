@@ -11,14 +11,18 @@ use super::{Error, Trace, format, slots};
 ///
 /// # Errors
 ///
-/// A folder cannot be read.
+/// There is no such file or folder, a folder cannot be read, or there is no trace in it.
 pub fn find(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
+        if !path.try_exists()? {
+            return Err(not_found(format!("there is no {}", path.display())));
+        }
         if !path.is_dir() {
             found.push(path.clone());
             continue;
         }
+        let before = found.len();
         for entry in std::fs::read_dir(path)? {
             let path = entry?.path();
             let name = path.to_string_lossy();
@@ -26,10 +30,17 @@ pub fn find(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
                 found.push(path);
             }
         }
+        if found.len() == before {
+            return Err(not_found(format!("there is no trace in {}", path.display())));
+        }
     }
     found.sort_unstable();
     found.dedup();
     Ok(found)
+}
+
+fn not_found(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, what)
 }
 
 /// Returns the name of a trace: its file's name up to the first dot.
@@ -100,6 +111,12 @@ mod tests {
             assert_eq!(read(path).unwrap(), trace, "{}", path.display());
         }
         assert!(read(&folder.join("README.md")).is_err());
+        let empty = folder.join("empty");
+        assert!(
+            find(std::slice::from_ref(&empty)).unwrap_err().to_string().contains("there is no")
+        );
+        std::fs::create_dir(&empty).unwrap();
+        assert!(find(&[empty]).unwrap_err().to_string().contains("there is no trace in"));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -28,10 +28,13 @@ pub fn import(raw: &[u8], limit: usize) -> Result<Trace, Error> {
     }
     let mut importer =
         Importer { keep_every: records.len().div_ceil(limit.max(1)).max(1), ..Importer::default() };
-    for record in records {
-        importer.record(std::array::from_fn(|word| {
+    for (index, record) in records.iter().enumerate() {
+        let is_known = importer.record(std::array::from_fn(|word| {
             u64::from_ne_bytes(std::array::from_fn(|byte| record[word * 8 + byte]))
         }));
+        if !is_known {
+            return Err(Error::Invalid { index, what: "no act of the recorder" });
+        }
     }
     importer.finish()
 }
@@ -49,7 +52,8 @@ struct Importer {
 }
 
 impl Importer {
-    fn record(&mut self, [act, size, block, old]: Record) {
+    /// Returns `false` if the recorder knows no such act.
+    fn record(&mut self, [act, size, block, old]: Record) -> bool {
         let (act, align) = (act & 0xFF, act >> 8);
         match act {
             2 => self.free(block),
@@ -62,9 +66,11 @@ impl Importer {
                 size,
                 block,
             ),
-            // No call.
-            _ => {}
+            // Where the break is: no call.
+            4 => {}
+            _ => return false,
         }
+        true
     }
 
     fn allocate(&mut self, act: Act, align: u64, size: u64, block: u64) {
@@ -176,5 +182,11 @@ mod tests {
     #[test]
     fn half_a_record_is_refused() {
         assert!(matches!(import(&[0; 33], 10), Err(Error::Truncated)));
+    }
+
+    #[test]
+    fn other_bytes_are_no_records() {
+        let records = [[0, 24, 0x1000, 0], [5, 24, 0x2000, 0]];
+        assert!(matches!(import(&raw(&records), 10), Err(Error::Invalid { index: 1, .. })));
     }
 }
