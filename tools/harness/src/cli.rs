@@ -274,8 +274,30 @@ pub struct MachineOptions {
     )]
     smp: u32,
     /// How much memory [default: 64M, for the tour 128M].
-    #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE")]
+    #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE", value_parser = memory)]
     mem: Option<String>,
+}
+
+/// Least memory that the kernel boots with, in MiB.
+const LEAST_MEMORY: u64 = 16;
+
+/// Parses a size as QEMU takes it: MiB, unless a suffix says otherwise.
+fn memory(text: &str) -> Result<String, String> {
+    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "m" => Some(20),
+        "k" => Some(10),
+        "g" => Some(30),
+        "t" => Some(40),
+        _ => None,
+    };
+    match (digits.parse::<u64>(), shift) {
+        (Ok(count), Some(shift)) if count >= (LEAST_MEMORY << 20).div_ceil(1 << shift) => {
+            Ok(text.to_owned())
+        }
+        (Ok(_), Some(_)) => Err(format!("the kernel boots with {LEAST_MEMORY}M or more")),
+        _ => Err("expected a size, as 128M or 1G".to_owned()),
+    }
 }
 
 impl MachineOptions {
@@ -417,6 +439,21 @@ mod tests {
         for (cpus, is_accepted) in [("0", false), ("1", true), ("8", true), ("9", false)] {
             let cli = Cli::try_parse_from(["harness", "tour", "--smp", cpus]);
             assert_eq!(cli.is_ok(), is_accepted, "{cpus}");
+        }
+    }
+
+    #[test]
+    fn memory_is_a_size_that_the_kernel_boots_with() {
+        for taken in ["16M", "16", "16384k", "1G", "1t"] {
+            assert_eq!(memory(taken).as_deref(), Ok(taken));
+        }
+        for (refused, why) in
+            [("1M", "16M or more"), ("15", "16M or more"), ("100k", "16M or more"), ("0G", "16M")]
+        {
+            assert!(memory(refused).unwrap_err().contains(why), "{refused}");
+        }
+        for refused in ["x", "", "M", "12Q", "-5M", "1.5G", "64MB"] {
+            assert!(memory(refused).unwrap_err().contains("expected a size"), "{refused}");
         }
     }
 

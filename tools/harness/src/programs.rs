@@ -85,14 +85,21 @@ pub(crate) fn all_names(project: &Project) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Maximum length of a program's name and arguments, in bytes: the kernel has a buffer for them.
+const LONGEST: usize = 1024;
+
 /// Finds a program that there is not, before anything is built: the first of the words names it.
 ///
 /// # Errors
 ///
-/// There is none of that name, or the folders of programs cannot be read.
+/// There is none of that name, the words are too long, or the folders of programs cannot be read.
 pub fn check(project: &Project, words: &str) -> Result<(), Error> {
     let names = all_names(project).map_err(|error| Error::Run("the programs".into(), error))?;
     let name = words.split_whitespace().next().unwrap_or_default();
+    if words.len() > LONGEST {
+        let len = words.len();
+        return Err(Error::Usage(format!("PROGRAM has {len} bytes; at most {LONGEST} are taken")));
+    }
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
@@ -189,5 +196,14 @@ mod tests {
             let answer = check(&project, words).unwrap_err().to_string();
             assert!(answer.contains("hello, "), "{answer}");
         }
+    }
+
+    #[test]
+    fn words_that_the_kernel_has_no_room_for_are_refused() {
+        let project = Project::find().unwrap();
+        let words = |len: usize| format!("hello {}", "x".repeat(len - "hello ".len()));
+        assert!(check(&project, &words(LONGEST)).is_ok());
+        let answer = check(&project, &words(LONGEST + 1)).unwrap_err().to_string();
+        assert!(answer.contains("1025 bytes"), "{answer}");
     }
 }
