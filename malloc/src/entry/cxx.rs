@@ -98,8 +98,8 @@ impl Origin {
 }
 
 /// Defines operators `new` by their mangled names: the C function that serves each, and the name of
-/// a function that returns the C++ library's operator, for the case that the former returns null, or
-/// that calls are passed on.
+/// a function that returns the C++ library's operator, for the case that the former returns null,
+/// or that calls are passed on.
 macro_rules! operators_new {
     ($($(#[$doc:meta])* $name:ident = $function:path, $next:ident;)*) => {$(
         extern "C" fn $next() -> *mut c_void {
