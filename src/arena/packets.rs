@@ -201,7 +201,6 @@ impl Packets {
                 return packets;
             }
             let packet = self.packet(number);
-            packet.batch.fetch();
             let _taken = Taken { packets: self, number };
             // SAFETY: an announced packet belongs to the owner.
             unsafe { packet.batch.read(|batch| batch.iter().for_each(&mut take)) };

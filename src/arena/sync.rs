@@ -11,23 +11,8 @@ use core::ptr::NonNull;
 /// Number of blocks of a batch: a packet has eight cache lines, if a word has eight bytes.
 pub(super) const BATCH: usize = 62;
 
-/// Size of a cache line, in bytes.
-const LINE: usize = 64;
-
 /// Number of packets of an arena.
 pub(super) const PACKETS: usize = 8;
-
-/// Prefetches a cache line, if the processor can.
-#[inline(always)]
-pub(super) fn fetch<T>(at: *const T) {
-    #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
-    // SAFETY: a hint, whatever the address.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse")))]
-    let _ = at;
-}
 
 /// Batch in a packet, from its sender to the owner.
 #[derive(Debug)]
@@ -47,13 +32,6 @@ impl<T: Copy> BatchCell<T> {
     pub(super) unsafe fn write(&self, batch: &T) {
         // SAFETY: the clauses are those of this method.
         unsafe { self.0.get().cast::<T>().write(*batch) };
-    }
-
-    /// Prefetches the batch.
-    #[inline(always)]
-    pub(super) fn fetch(&self) {
-        let lines = self.0.get().cast::<[u8; LINE]>();
-        (0..size_of::<T>().div_ceil(LINE)).for_each(|line| fetch(lines.wrapping_add(line)));
     }
 
     /// Passes the batch to `look`.

@@ -5,47 +5,25 @@
 //!                                                      └ a slab ───► attend_slab       release.rs
 //! ```
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::map::SlabMap;
 use super::slab::{Slab, State};
 use super::{FreeList, Slabs};
-use crate::cell::{CELL_ALIGN, copy_down};
+use crate::cell::CELL_ALIGN;
 use crate::chunks::Tuning;
 use crate::large::{Large, no_block};
 use crate::layer::Layer;
 use crate::provider::{Map, Source};
-use crate::size_class::Class;
 
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
-    /// Frees a block: one of a slab, a cell, or one with a mapping of its own. O(1), plus at most
-    /// one call of the provider.
-    ///
-    /// # Safety
-    ///
-    /// `block` is a live block of the heap that nothing uses any more.
-    #[inline(always)]
-    pub(super) unsafe fn push<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        block: NonNull<u8>,
-    ) {
-        match self.map.word_at_hand(block.addr().get()) {
-            // SAFETY: words of the map lead to valid descriptors: the clause of `SlabMap`.
-            Some(at) => unsafe { self.push_to(large, at, block) },
-            // SAFETY: the clauses are those of this method.
-            None => unsafe { self.push_beyond(large, block) },
-        }
-    }
-
     /// Frees a block that the map's shortest look-up does not find.
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push).
+    /// The clause of [`deallocate`](Layer::deallocate).
     #[inline(never)]
-    unsafe fn push_beyond<B: Source, M: Map>(
+    pub(super) unsafe fn push_beyond<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
@@ -64,9 +42,9 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push); the map has `at` for the block's address.
+    /// The clause of [`deallocate`](Layer::deallocate); the map has `at` for the block's address.
     #[inline(always)]
-    unsafe fn push_to<B: Source, M: Map>(
+    pub(super) unsafe fn push_to<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
         at: NonNull<Slab>,
@@ -128,7 +106,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// The clause of [`push`](Slabs::push); the block lies in no slab, and the heap has not
+    /// The clause of [`deallocate`](Layer::deallocate); the block lies in no slab, and the heap has not
     /// stopped.
     #[inline(never)]
     unsafe fn free_cell<B: Source, M: Map>(
@@ -146,39 +124,5 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         }
         // SAFETY: the block has no mapping, so it is a cell, and nothing uses it.
         unsafe { self.deallocate_cell(large, block) };
-    }
-
-    /// Resizes a block of a slab, if it can stay, or if its new class has a block.
-    ///
-    /// # Safety
-    ///
-    /// The clauses of [`Heap::reallocate`](crate::Heap::reallocate). After `None` the block is
-    /// unchanged, or lies in no slab.
-    #[inline(always)]
-    pub(super) unsafe fn reallocate_slab_block<B: Source, M: Map>(
-        &mut self,
-        large: &mut Large<B, M, P>,
-        block: NonNull<u8>,
-        new: Layout,
-    ) -> Option<NonNull<u8>> {
-        let at = self.map.slab_at(block.addr().get())?;
-        // SAFETY: descriptors of slabs are valid.
-        let old = unsafe { at.as_ref() }.class;
-        let class = Class::of::<N>(new)?;
-        let is_little_smaller = class < old && new.size() > old.size() / 2;
-        if class == old || is_little_smaller && old.size() % new.align() == 0 {
-            return Some(block);
-        }
-        let moved = match self.pop(class) {
-            Some(moved) => moved,
-            None => self.refill_list(class)?,
-        };
-        // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
-        // whole words. The caller gives the old block up.
-        unsafe {
-            copy_down::<P>(block, moved, old.size().min(new.size()));
-            self.push_to(large, at, block);
-        }
-        Some(moved)
     }
 }

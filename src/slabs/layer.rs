@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::{Descriptors, FreeList, SlabMap, Slabs};
-use crate::cell::Cell;
+use crate::cell::{Cell, copy_down};
 use crate::chunks::{Growth, Tuning};
 use crate::large::Large;
 use crate::layer::{InSlab, Layer};
@@ -112,8 +112,12 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
         large: &mut Large<B, M, P>,
         block: NonNull<u8>,
     ) {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.push(large, block) };
+        match self.map.word_at_hand(block.addr().get()) {
+            // SAFETY: words of the map lead to valid descriptors: the clause of `SlabMap`.
+            Some(at) => unsafe { self.push_to(large, at, block) },
+            // SAFETY: the clauses are those of this method.
+            None => unsafe { self.push_beyond(large, block) },
+        }
     }
 
     #[inline(never)]
@@ -170,11 +174,28 @@ unsafe impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Layer<P> for Slabs<
     unsafe fn reallocate_at_hand<B: Source, M: Map>(
         &mut self,
         large: &mut Large<B, M, P>,
-        payload: NonNull<u8>,
+        block: NonNull<u8>,
         new: Layout,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: the clauses are those of this method.
-        unsafe { self.reallocate_slab_block(large, payload, new) }
+        let at = self.map.slab_at(block.addr().get())?;
+        // SAFETY: descriptors of slabs are valid.
+        let old = unsafe { at.as_ref() }.class;
+        let class = Class::of::<N>(new)?;
+        let is_little_smaller = class < old && new.size() > old.size() / 2;
+        if class == old || is_little_smaller && old.size() % new.align() == 0 {
+            return Some(block);
+        }
+        let moved = match self.pop(class) {
+            Some(moved) => moved,
+            None => self.refill_list(class)?,
+        };
+        // SAFETY: two blocks, which do not overlap, each at least as long as the copied bytes, in
+        // whole words. The caller gives the old block up.
+        unsafe {
+            copy_down::<P>(block, moved, old.size().min(new.size()));
+            self.push_to(large, at, block);
+        }
+        Some(moved)
     }
 
     #[inline(always)]

@@ -65,9 +65,6 @@ impl<T: Copy> BatchCell<T> {
         self.0.with_mut(|place| unsafe { *place = *batch });
     }
 
-    /// A hint, of which no order depends.
-    pub(crate) fn fetch(&self) {}
-
     /// # Safety
     ///
     /// As in `src/arena/sync.rs`.
