@@ -57,7 +57,7 @@ fn the_nth_request_is_refused_and_no_other() {
         assert_eq!(requests(&heap), expected, "{n}");
         assert!(heap.has_failed());
         assert_eq!(requests(&heap), [true; 3]);
-        assert_eq!(heap.heap().used(), 0);
+        assert_eq!(heap.heap().stats().live_cells, 0);
     }
     heap.fail_nth(4);
     assert_eq!((requests(&heap), heap.has_failed()), ([true; 3], false));

@@ -127,6 +127,10 @@ unsafe impl Break for FixedBreak {
         self.base().wrapping_add(self.used)
     }
 
+    fn remaining(&self) -> usize {
+        self.remaining()
+    }
+
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         let base = self.base.ok_or(BreakError::OutOfMemory)?;
         if by > self.remaining() {

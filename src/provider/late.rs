@@ -77,6 +77,10 @@ unsafe impl<B: Break> Break for Option<B> {
         self.as_ref().map_or(null_mut(), B::end)
     }
 
+    fn remaining(&self) -> usize {
+        self.as_ref().map_or(0, B::remaining)
+    }
+
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         self.as_mut().ok_or(BreakError::OutOfMemory)?.grow(by)
     }

@@ -158,6 +158,13 @@ pub unsafe trait Break {
     /// Returns the break, `sbrk(0)`: the first address that is *not* granted.
     fn end(&self) -> *mut u8;
 
+    /// Returns how many bytes the break may still grant, at most: a hint. A heap that has much
+    /// ahead spends a little of it on speed. By default there is no bound.
+    #[inline]
+    fn remaining(&self) -> usize {
+        usize::MAX
+    }
+
     /// Moves the break up by at least `by` bytes and returns the granted range.
     ///
     /// The range starts at the old break. It may be longer than requested.

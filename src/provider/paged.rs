@@ -199,6 +199,10 @@ where
         self.start.wrapping_add(self.used)
     }
 
+    fn remaining(&self) -> usize {
+        self.len - self.used
+    }
+
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         let used = self.used.checked_add(by).filter(|&used| used <= self.len);
         let used = used.ok_or(BreakError::OutOfAddresses)?;

@@ -38,6 +38,12 @@ pub unsafe trait Source {
     /// Returns the break: the end of the last grant.
     fn brk(&self) -> *mut u8;
 
+    /// Returns how many bytes may still be granted, at most: a hint.
+    #[inline]
+    fn ahead(&self) -> usize {
+        usize::MAX
+    }
+
     /// Grants at least `by` bytes.
     ///
     /// # Errors
@@ -97,6 +103,11 @@ unsafe impl<B: Break> Source for B {
     #[inline]
     fn brk(&self) -> *mut u8 {
         self.end()
+    }
+
+    #[inline]
+    fn ahead(&self) -> usize {
+        self.remaining()
     }
 
     #[inline]

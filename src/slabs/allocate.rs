@@ -35,10 +35,14 @@ const WASTE_OF_ALIGNED_PAYS: usize = 8;
 /// Maximum number of steps towards a slab that one request takes for an over-aligned layout.
 const STEPS_OF_ALIGNED: usize = 4;
 
-/// Returns the bytes that slabs on loan may take of a heap of so many bytes.
-pub(super) const fn loans_of<S: SlabTuning>(heap: usize) -> usize {
-    let share = heap / S::LOAN_SHARE;
-    if share > S::LOAN_LEAST { share } else { S::LOAN_LEAST }
+/// Denominator of the share of what the provider may still grant that slabs on loan may take.
+const LOAN_OF_AHEAD: usize = 64;
+
+/// Returns the bytes that slabs on loan may take of a heap of `heap` bytes that may grow by `ahead`
+/// more.
+pub(super) fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
+    let least = S::LOAN_LEAST.min(heap / S::LOAN_LEAST_SHARE).min(ahead / LOAN_OF_AHEAD);
+    least.max(heap / S::LOAN_SHARE)
 }
 
 /// Outcome of an attempt to begin a slab.
@@ -284,7 +288,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * P::Slabs::GRANULE;
-        let is_on_loan = others + in_slabs + len <= loans_of::<P::Slabs>(heap);
+        let ahead = large.chunks.space().source().ahead();
+        let is_on_loan = others + in_slabs + len <= loans_of::<P::Slabs>(heap, ahead);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 

@@ -26,7 +26,7 @@
 //! 2. A block of a class may be a cell: the page map, not the layout, tells where it goes back to.
 //! 3. A class has cells until a slab pays: until it is little beside all blocks of the class. A
 //!    class with many requests gets slabs earlier, on loan: such slabs, one a class, are together
-//!    at most a small share of the heap.
+//!    a small share of the heap, or of what the provider may still grant.
 //! 4. The heap gives all of it up before it refuses a request.
 //! 5. A slab of which few blocks are live becomes cells again, if the heap grows in spite of it, or
 //!    must refuse a request.

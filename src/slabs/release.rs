@@ -102,8 +102,9 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
         let is_alone = slab.next.is_none() && slab.prev.is_none();
-        let heap = large.chunks.space().len();
-        if is_alone && slab.len::<P::Slabs>() <= loans_of::<P::Slabs>(heap) {
+        let space = large.chunks.space();
+        let most = loans_of::<P::Slabs>(space.len(), space.source().ahead());
+        if is_alone && slab.len::<P::Slabs>() <= most {
             slab.set_state(State::Kept);
             self.empty += 1;
             return;

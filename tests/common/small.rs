@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{CellInfo, CellState, Heap, NoMap};
+use brkalloc::{Break as _, CellInfo, CellState, Heap, NoMap};
 
 use super::prelude::*;
 use super::profile::Variant;
@@ -18,6 +18,13 @@ pub type SmallBlockHeap<P> = Heap<TestBreak, NoMap, P>;
 
 pub fn heap_of<P: Variant>(len: usize) -> SmallBlockHeap<P> {
     Heap::with_profile(TestBreak::new(len, 0), NoMap)
+}
+
+/// The most that slabs may take whose class has few blocks: a part of the heap, and of what is ahead
+/// of it.
+pub fn loans<P: Variant>(heap: &SmallBlockHeap<P>) -> usize {
+    let (granted, ahead) = (heap.stats().granted_bytes, heap.provider().remaining());
+    (granted / 2).min(32 << 10).min(ahead / 64).max(granted / 128)
 }
 
 pub fn try_allocate<P: Variant>(

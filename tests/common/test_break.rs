@@ -248,6 +248,10 @@ unsafe impl<const PROMISED: bool> Break for BadBreak<PROMISED> {
         self.memory.base().as_ptr().wrapping_add(self.used)
     }
 
+    fn remaining(&self) -> usize {
+        self.limit - self.used
+    }
+
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         self.asked += 1;
         if self.refuse_grow || by > self.limit - self.used {
