@@ -2,19 +2,33 @@
 # processors that order memory weakly, too. The Rust side is built from source by the kernel's
 # toolchain. Where they cannot be had, those runs are left out, and say so.
 
-processors='aarch64 riscv64'
+# A line each: the processor, and its name in packages.
+processors='
+aarch64 arm64
+riscv64 riscv64
+'
 
+# Each compiler links a program that its emulator runs.
 processors_ready() {
-    for processor in $processors; do
-        have "qemu-$processor" && have "$processor-linux-gnu-gcc" || return 1
-    done
+    probe=$setup_dir/processor-probe
+    printf 'int main(void) { return 0; }\n' >"$probe.c"
+    while read -r processor name; do
+        [ -n "$processor" ] || continue
+        "$processor-linux-gnu-gcc" -o "$probe" "$probe.c" 2>/dev/null &&
+            "qemu-$processor" -L "/usr/$processor-linux-gnu" "$probe" 2>/dev/null || return 1
+    done <<END
+$processors
+END
+    rm -f "$probe" "$probe.c"
 }
 
 processors_install() {
     packages=qemu-user
-    for processor in $processors; do
-        packages="$packages gcc-$processor-linux-gnu"
-    done
+    while read -r processor name; do
+        [ -z "$processor" ] || packages="$packages gcc-$processor-linux-gnu libc6-dev-$name-cross"
+    done <<END
+$processors
+END
     if apt_usable; then
         say "installing $packages: 'make test-all' runs arenas on these processors (apt, about 50 s)"
         apt_install $packages || apt_obstacle="apt-get could not install $packages"
