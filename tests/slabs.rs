@@ -204,6 +204,20 @@ fn a_heap_with_little_ahead_begins_no_slab_for_a_few_blocks<P: Variant>() {
 }
 
 #[case(Usual, Checked<Usual>)]
+fn medium_blocks_are_cells_once_little_is_ahead<P: Variant>() {
+    // The same blocks; only what the provider may still grant differs.
+    for (len, begins) in [(1 << 20, false), (64 << 20, true)] {
+        let mut heap = heap_of::<P>(len);
+        for _ in 0..700 {
+            allocate(&mut heap, layout(1_300, 8));
+        }
+        let in_slabs: usize = slabs(&heap).iter().map(|slab| slab.size).sum();
+        let granted = heap.stats().granted_bytes;
+        assert_eq!(in_slabs > granted / 2, begins, "{in_slabs} of {granted} bytes, {len} in all");
+    }
+}
+
+#[case(Usual, Checked<Usual>)]
 fn a_heap_that_lost_memory_leaves_slabs_alone<P: Variant>() {
     let (mut heap, small) = (heap_of::<P>(1 << 20), layout(40, 8));
     let mut blocks = blocks_until(&mut heap, small, 2);

@@ -38,6 +38,10 @@ const STEPS_OF_ALIGNED: usize = 4;
 /// Denominator of the share of what the provider may still grant that slabs on loan may take.
 const LOAN_OF_AHEAD: usize = 64;
 
+/// A slab of medium blocks begins while the provider may still grant so many times what it has
+/// granted.
+const AHEAD_OF_MEDIUM: usize = 2;
+
 /// Returns the bytes that slabs on loan may take of a heap of `heap` bytes that may grow by `ahead`
 /// more.
 pub(super) fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
@@ -273,12 +277,15 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         class: Class,
         layout: Layout,
     ) -> Option<Next> {
-        let (size, heap) = (class.size(), large.chunks.space().len());
+        let (size, space) = (class.size(), large.chunks.space());
+        let (heap, ahead) = (space.len(), space.source().ahead());
         let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
         let (blocks, len) = shape::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
         let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
-        if bytes >= times * len {
+        // Cells of medium blocks are tighter, which counts where memory is short.
+        let is_roomy = size <= SMALL_MAX || ahead / AHEAD_OF_MEDIUM >= heap;
+        if bytes >= times * len && is_roomy {
             return Some(Next { blocks, is_on_loan: false });
         }
         let request = Request::new(layout);
@@ -288,7 +295,6 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return Some(Next { blocks, is_on_loan: false });
         }
         let others = (self.loan - self.loan_of(class)) * P::Slabs::GRANULE;
-        let ahead = large.chunks.space().source().ahead();
         let is_on_loan = others + in_slabs + len <= loans_of::<P::Slabs>(heap, ahead);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
