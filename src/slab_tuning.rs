@@ -72,12 +72,8 @@ pub trait SlabTuning: Debug {
     /// Denominator of the share of the heap that slabs on loan may take.
     const LOAN_SHARE: usize = 128;
 
-    /// Bytes that slabs on loan may take, if that is at most a `LOAN_LEAST_SHARE`th of the heap, and
-    /// the provider may still grant 64 times as much.
+    /// Bytes that slabs on loan may take if the provider may still grant 64 times as much.
     const LOAN_LEAST: usize = 32 << 10;
-
-    /// See [`LOAN_LEAST`](SlabTuning::LOAN_LEAST).
-    const LOAN_LEAST_SHARE: usize = 2;
 
     /// Number of words of the first leaf of the page map: a power of two.
     const FIRST_WORDS: usize = 32;
@@ -104,7 +100,6 @@ impl SlabTuning for ArenaSlabs {
     const CARVED_BYTES: usize = 4 << 10;
     const LOAN_SHARE: usize = 12;
     const LOAN_LEAST: usize = 128 << 10;
-    const LOAN_LEAST_SHARE: usize = 1;
 }
 
 /// Slabs of a few blocks that begin early, for tests of all short programs: a heap of a

@@ -223,7 +223,7 @@ fn blocks_that_are_more_aligned_than_cells_come_from_slabs_too<P: Variant>() {
     for align in [32, 64, 128] {
         for size in [1, align, align + 1, 3 * align, 900, 2_000] {
             let (mut heap, layout) = (heap_of::<P>(4 << 20), layout(size, align));
-            let blocks = blocks_until(&mut heap, layout, 2);
+            let blocks = blocks_until(&mut heap, layout, 1);
             assert!(
                 blocks.iter().all(|block| block.addr().get().is_multiple_of(align)),
                 "{layout:?}"

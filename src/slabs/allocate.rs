@@ -44,9 +44,8 @@ const AHEAD_OF_MEDIUM: usize = 2;
 
 /// Returns the bytes that slabs on loan may take of a heap of `heap` bytes that may grow by `ahead`
 /// more.
-pub(super) fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
-    let least = S::LOAN_LEAST.min(heap / S::LOAN_LEAST_SHARE).min(ahead / LOAN_OF_AHEAD);
-    least.max(heap / S::LOAN_SHARE)
+fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
+    S::LOAN_LEAST.min(ahead / LOAN_OF_AHEAD).max(heap / S::LOAN_SHARE)
 }
 
 /// Outcome of an attempt to begin a slab.
@@ -282,10 +281,13 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
         let (blocks, len) = shape::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
-        let times = if size <= SMALL_MAX { P::Slabs::PAYS_SMALL } else { P::Slabs::PAYS_MEDIUM };
         // Cells of medium blocks are tighter, which counts where memory is short.
-        let is_roomy = size <= SMALL_MAX || ahead / AHEAD_OF_MEDIUM >= heap;
-        if bytes >= times * len && is_roomy {
+        let times = match size <= SMALL_MAX {
+            true => P::Slabs::PAYS_SMALL,
+            false if ahead / AHEAD_OF_MEDIUM >= heap => P::Slabs::PAYS_MEDIUM,
+            false => usize::MAX,
+        };
+        if bytes / len >= times {
             return Some(Next { blocks, is_on_loan: false });
         }
         let request = Request::new(layout);
@@ -294,8 +296,9 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         if waste >= len / share {
             return Some(Next { blocks, is_on_loan: false });
         }
-        let others = (self.loan - self.loan_of(class)) * P::Slabs::GRANULE;
-        let is_on_loan = others + in_slabs + len <= loans_of::<P::Slabs>(heap, ahead);
+        // Of a class that is on loan already, its slabs count twice.
+        let loans = self.loan * P::Slabs::GRANULE + in_slabs + len;
+        let is_on_loan = loans <= loans_of::<P::Slabs>(heap, ahead);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 

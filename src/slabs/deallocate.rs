@@ -106,8 +106,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     ///
     /// # Safety
     ///
-    /// The clause of [`deallocate`](Layer::deallocate); the block lies in no slab, and the heap has not
-    /// stopped.
+    /// The clause of [`deallocate`](Layer::deallocate); the block lies in no slab, and the heap has
+    /// not stopped.
     #[inline(never)]
     unsafe fn free_cell<B: Source, M: Map>(
         &mut self,

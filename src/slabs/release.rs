@@ -9,7 +9,6 @@
 use core::ptr::NonNull;
 
 use super::Slabs;
-use super::allocate::loans_of;
 use super::map::SlabMap;
 use super::slab::{Slab, State};
 use crate::chunks::Tuning;
@@ -17,6 +16,7 @@ use crate::large::Large;
 use crate::layer::Layer;
 use crate::provider::{Map, Source};
 use crate::size_class::Class;
+use crate::slab_tuning::SlabTuning;
 
 impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     /// Lists a slab that was full, if nothing else is to be done. Returns whether it was.
@@ -89,7 +89,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
     }
 
     /// Keeps a slab without live blocks, if it is the only one of its class with a free block and
-    /// the heap has not become too small for that; else makes it a free cell.
+    /// not too long for that; else makes it a free cell. What is kept is given up before the heap
+    /// grows.
     ///
     /// # Safety
     ///
@@ -102,9 +103,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         // SAFETY: the descriptor is valid: this method's clause.
         let slab = unsafe { at.as_mut() };
         let is_alone = slab.next.is_none() && slab.prev.is_none();
-        let space = large.chunks.space();
-        let most = loans_of::<P::Slabs>(space.len(), space.source().ahead());
-        if is_alone && slab.len::<P::Slabs>() <= most {
+        if is_alone && slab.len::<P::Slabs>() <= P::Slabs::LOAN_LEAST {
             slab.set_state(State::Kept);
             self.empty += 1;
             return;

@@ -20,11 +20,11 @@ pub fn heap_of<P: Variant>(len: usize) -> SmallBlockHeap<P> {
     Heap::with_profile(TestBreak::new(len, 0), NoMap)
 }
 
-/// The most that slabs may take whose class has few blocks: a part of the heap, and of what is ahead
-/// of it.
+/// The most that slabs may take whose class has few blocks: a part of the heap, or of what is
+/// ahead of it.
 pub fn loans<P: Variant>(heap: &SmallBlockHeap<P>) -> usize {
     let (granted, ahead) = (heap.stats().granted_bytes, heap.provider().remaining());
-    (granted / 2).min(32 << 10).min(ahead / 64).max(granted / 128)
+    (32 << 10).min(ahead / 64).max(granted / 128)
 }
 
 pub fn try_allocate<P: Variant>(
