@@ -24,9 +24,9 @@
 //! blocks lie between (as in any heap); one free segment, of at most an eighth of the arena or of
 //! four blocks; what slabs hold back (`slabs/`: at most one empty slab a class, and slabs on loan);
 //! in its outbox, of other arenas, `BOXES` times `MOST_BYTES` and a block; and blocks that other
-//! callers have freed and it has not collected: `PACKETS` times as much as a box, and the rest in the
-//! list. Before a slab begins it collects all of them, or as many as a slab can have. A producer's
-//! memory comes back to the producer, so none of these grows with time. Where memory
+//! callers have freed and it has not collected: `PACKETS` times as much as a box, and the rest in
+//! the list. Before a slab begins it collects all of them, or as many as a slab can have. A
+//! producer's memory comes back to the producer, so none of these grows with time. Where memory
 //! runs out, and when the arenas have grown by a quarter, all of that goes back from idle arenas,
 //! and what lies between live blocks there is within reach: `reclaim.rs`.
 

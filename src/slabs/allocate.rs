@@ -1,12 +1,12 @@
 //! Where a block comes from when none is at hand.
 //!
 //! ```text
-//!   take_listed ──► the first slab of the class: its freed blocks, else some are carved
+//!   refill_list ──► the first slab of the class: its freed blocks, else some are carved
 //!   allocate_more ─► a new slab, if the class may have one and there is a place for it
 //!                    ─► a cell of the block's own size
 //!                    ─► the break moves up for a slab, or for a cell
-//!                    ─► (refused) all idle memory is given up; sparse slabs become cells; a block of
-//!                                 a larger class
+//!                    ─► (refused) all idle memory is given up; sparse slabs become cells; a block
+//!                                 of a larger class
 //! ```
 
 use core::alloc::Layout;

@@ -13,8 +13,8 @@ host32_ready() {
     [ -n "$HOST32" ]
 }
 
-# The package of the compiler's version: `gcc-multilib`, which names it, conflicts with compilers for
-# other processors, which `processors.sh` installs.
+# The package of the compiler's version: `gcc-multilib`, which names it, conflicts with compilers
+# for other processors, which `processors.sh` installs.
 host32_install() {
     package=gcc-$(cc -dumpversion 2>/dev/null | cut -d. -f1)-multilib
     if apt_usable; then

@@ -2,7 +2,7 @@
 
 use std::alloc::Layout;
 
-/// What is done with a slot.
+/// Call on a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Act {

@@ -38,7 +38,7 @@ pub(super) const PAGE_FAULT: u64 = 14;
 /// The register with the base of GS.
 const GS_BASE: u32 = 0xC000_0101;
 
-/// What is done about exceptions that are nothing to the kernel itself.
+/// Handlers of exceptions in the kernel that this room does not serve: the boot installs them.
 pub struct Handlers {
     /// A breakpoint was met.
     pub breakpoint: fn(),

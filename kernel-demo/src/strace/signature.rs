@@ -54,42 +54,42 @@ macro_rules! names {
 }
 
 names!(
-    /// Of `mmap` and `mprotect`.
+    /// Permissions, for `mmap` and `mprotect`.
     PROTECTION: PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4
 );
 names!(
-    /// Of `mmap`.
+    /// Flags of `mmap`.
     MAP_FLAGS: MAP_SHARED = 0x01, MAP_PRIVATE = 0x02, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
     MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x10_0000
 );
 names!(
-    /// Of `wait4`.
+    /// Options of `wait4`.
     WAIT_OPTIONS: WNOHANG = 1
 );
 names!(
-    /// Of `clone`.
+    /// Flags of `clone`.
     CLONE_FLAGS: CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800,
     CLONE_THREAD = 0x1_0000, CLONE_SYSVSEM = 0x4_0000, CLONE_SETTLS = 0x8_0000,
     CLONE_PARENT_SETTID = 0x10_0000, CLONE_CHILD_CLEARTID = 0x20_0000,
     CLONE_CHILD_SETTID = 0x100_0000
 );
 names!(
-    /// Of `futex`.
+    /// Operations of `futex`.
     FUTEX_OPERATIONS: FUTEX_WAIT = 0, FUTEX_WAKE = 1,
     FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129
 );
 names!(
-    /// Of `arch_prctl`.
+    /// Codes of `arch_prctl`.
     ARCH_CODES: ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003
 );
 names!(
-    /// Of `getrusage`.
+    /// Processes that `getrusage` counts.
     WHO: RUSAGE_SELF = 0, RUSAGE_CHILDREN = 0xFFFF_FFFF
 );
 names!(
-    /// Of `ioctl`.
+    /// Requests of `ioctl`.
     REQUESTS: TCGETS = 0x5401, TCSETS = 0x5402, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410
 );
 
-/// Of `kill`.
+/// Signals that `kill` sends.
 pub const SIGNALS: &Names = &[(2, "SIGINT"), (9, "SIGKILL"), (15, "SIGTERM")];

@@ -20,7 +20,8 @@ use crate::memory::kernel::StackBounds;
 pub fn on_stack<R>(closure: impl FnOnce(StackBounds) -> R) -> Result<R, Errno> {
     let bounds = memory::with(|memory| memory.add_stack("borrowed stack"))?;
     let mut call = Thunk { closure: Some(|| closure(bounds)), result: None };
-    // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Thunk` of its own type.
+    // SAFETY: the stack is fresh, and `run` is called with a pointer to the `Thunk` of its own
+    // type.
     unsafe { call_on(call.run_erased(), (&raw mut call).cast(), bounds.top) };
     // SAFETY: the closure has returned; its result was moved here.
     memory::with(|memory| unsafe { memory.remove_stack(bounds) });

@@ -1,5 +1,5 @@
-//! The words that all rooms share: addresses and pages, accesses and permissions, Linux's numbers of
-//! errors and signals, and the error of who asked for frames.
+//! The words that all rooms share: addresses and pages, accesses and permissions, Linux's numbers
+//! of errors and signals, and the error of who asked for frames.
 
 pub mod access;
 pub mod layout;
