@@ -55,9 +55,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         let leads_home = |next: NonNull<Link>| {
             next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner
         };
-        if let Some(wild) = next.take_if(|next| !is_sound || !leads_home(*next))
-            && is_sound
-        {
+        let lost = next.take_if(|next| !is_sound || !leads_home(*next));
+        if let Some(wild) = lost.filter(|_| is_sound) {
             let (block, found) = (block.addr().get(), wild.addr().get());
             let kind = MisuseKind::WriteAfterFree;
             let misuse = Misuse { kind, block, at: block, found, expected: 0 };

@@ -67,15 +67,13 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// Verifies the first cells of a list: as many as a search looks at.
     fn sound_list(&self, class: usize) -> Result<(), Misuse> {
-        let (mut at, mut seen) = (self.bins.head(class), 0);
-        while let Some(cell) = at
-            && seen <= P::Classes::CELLS_TRIED
-        {
+        let mut at = self.bins.head(class);
+        for seen in 0..=P::Classes::CELLS_TRIED {
+            let Some(cell) = at else { break };
             let header = self.sound_header(cell)?;
             self.sound_links(cell, header.size())?;
-            seen += 1;
             at = links_of(cell).next;
-            if at.is_none() && seen < self.bins.lengths.as_ref()[class] {
+            if at.is_none() && seen + 1 < self.bins.lengths.as_ref()[class] {
                 return Err(self.broken_next(cell, None));
             }
         }
