@@ -31,7 +31,7 @@ pub unsafe trait Map {
     /// `true` if new memory reads as zero.
     const ZEROED: bool;
 
-    /// Page size, in bytes: a power of two. Lengths are multiples of it.
+    /// Page size, in bytes: a power of two, at least four words. Lengths are multiples of it.
     fn granule(&self) -> usize;
 
     /// Makes a mapping of exactly `len` bytes, a multiple of the granule that is not 0.

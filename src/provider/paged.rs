@@ -69,7 +69,7 @@ pub struct PagedBreak<M, F> {
 unsafe impl<M: Send, F: Send> Send for PagedBreak<M, F> {}
 
 impl<M, F> PagedBreak<M, F> {
-    /// Returns a break over `len` bytes of addresses at `start`, rounded to whole pages inside. It
+    /// Returns a break over `len` bytes of addresses at `start`, and the pages that they touch. It
     /// starts at `start`, with nothing mapped.
     ///
     /// Pages are mapped with `PRESENT | WRITABLE` ([`with_flags`](PagedBreak::with_flags) adds

@@ -9,9 +9,10 @@ use super::{Break, BreakError};
 const PAGE: usize = 1 << 16;
 
 /// A break at the end of a module's linear memory: `memory.grow`. It begins with the rest of the
-/// last page behind the module's own data.
+/// memory that the module begins with, behind the module's own data.
 ///
-/// Other code of the module may call `memory.grow` as well: the heap continues behind it.
+/// Other code of the module may call `memory.grow` as well: the heap continues behind it. The heap
+/// ends at most `isize::MAX` bytes (on 32-bit 2 GiB) above its first byte.
 ///
 /// Do not use it if another allocator of the module takes memory from `__heap_base` on, as a C
 /// library's does: both would own the rest of the first page.
@@ -42,12 +43,15 @@ unsafe impl<M: Send> Send for WasmBreak<M> {}
 ///
 /// # Safety
 ///
-/// `grow` appends zeroed pages that nothing else uses. From `base` to the end of the memory that
-/// the module begins with, memory is zero and unused.
+/// `grow` appends zeroed pages that nothing else uses. From `base` to `first_end` memory is zero
+/// and unused.
 #[doc(hidden)]
 pub unsafe trait LinearMemory {
     /// Returns the first address behind the module's data.
     fn base(&self) -> *mut u8;
+
+    /// Returns the end of the memory that the module begins with.
+    fn first_end(&self) -> usize;
 
     /// Returns the number of pages.
     fn pages(&self) -> usize;
@@ -62,14 +66,22 @@ pub unsafe trait LinearMemory {
 pub struct Module(());
 
 #[cfg(target_arch = "wasm32")]
+unsafe extern "C" {
+    static mut __heap_base: u8;
+    static __heap_end: u8;
+}
+
+#[cfg(target_arch = "wasm32")]
 // SAFETY: `memory.grow` appends zeroed pages. The linker places `__heap_base` behind data and
-// stack; by the clause of `WasmBreak::new` nothing else uses the rest.
+// stack, and `__heap_end` at the end of the first pages; by the clause of `WasmBreak::new` nothing
+// else uses what is between.
 unsafe impl LinearMemory for Module {
     fn base(&self) -> *mut u8 {
-        unsafe extern "C" {
-            static mut __heap_base: u8;
-        }
         &raw mut __heap_base
+    }
+
+    fn first_end(&self) -> usize {
+        (&raw const __heap_end).addr()
     }
 
     fn pages(&self) -> usize {
@@ -101,11 +113,6 @@ impl<M: LinearMemory> WasmBreak<M> {
     fn limit(&self) -> usize {
         self.memory.pages().wrapping_mul(PAGE)
     }
-
-    /// Returns the bytes between the break and the end of linear memory, if this break reaches it.
-    fn at_hand(&self) -> usize {
-        if self.end.is_null() { self.limit().wrapping_sub(self.memory.base().addr()) } else { 0 }
-    }
 }
 
 // SAFETY: a grant is the rest of the first pages, or pages that `grow` has appended; both are zero
@@ -123,19 +130,26 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
     }
 
     fn grow(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
-        let at_hand = self.at_hand();
-        let missing = by.saturating_sub(at_hand);
-        let pages = missing.div_ceil(PAGE);
-        let before = self.limit();
+        let (base, first_end, before) = (self.memory.base(), self.memory.first_end(), self.limit());
+        let rest = if self.end.is_null() { first_end.wrapping_sub(base.addr()) } else { 0 };
+        // Pages of other code may lie between the first pages and those that are appended.
+        let (at_hand, from) = match by <= rest {
+            true => (rest, first_end),
+            false if before == first_end => (rest, before),
+            false => (0, before),
+        };
+        let start = base.with_addr(from.wrapping_sub(at_hand));
+        let pages = by.saturating_sub(at_hand).div_ceil(PAGE);
+        let len = pages.checked_mul(PAGE).and_then(|len| len.checked_add(at_hand));
+        let len = len.ok_or(BreakError::OutOfAddresses)?;
+        let end = start.addr().checked_add(len).ok_or(BreakError::OutOfAddresses)?;
+        if end.wrapping_sub(base.addr()) > isize::MAX as usize {
+            return Err(BreakError::OutOfAddresses);
+        }
         if pages > 0 {
             let grown = self.memory.grow(pages).ok_or(BreakError::OutOfMemory)?;
             debug_assert_eq!(grown.wrapping_mul(PAGE), before, "one thread at a time grows");
         }
-        let base = self.memory.base();
-        let start = base.with_addr(before.wrapping_sub(at_hand));
-        let len = at_hand + pages * PAGE;
-        // The last byte of a 32-bit address space stays unused, so that the end does not wrap.
-        let len = len.min(usize::MAX - start.addr());
         self.end = start.wrapping_add(len);
         let granted = NonNull::new(start).ok_or(BreakError::OutOfAddresses)?;
         Ok(NonNull::slice_from_raw_parts(granted, len))
@@ -177,6 +191,10 @@ mod tests {
             self.start.wrapping_add(DATA)
         }
 
+        fn first_end(&self) -> usize {
+            self.start.addr() + PAGE
+        }
+
         fn pages(&self) -> usize {
             self.start.addr() / PAGE + self.pages
         }
@@ -214,6 +232,35 @@ mod tests {
         let mut brk = model(8);
         let grant = brk.grow(2 * PAGE).unwrap();
         assert_eq!((grant.cast().as_ptr(), grant.len()), (brk.memory.base(), 3 * PAGE - DATA));
+    }
+
+    #[test]
+    fn pages_that_other_code_took_before_the_first_grant_are_not_granted() {
+        for (by, of_rest) in [(100, true), (PAGE, false)] {
+            let mut brk = model(8);
+            brk.memory.grow(2).unwrap();
+            let (base, behind) = (brk.memory.base(), brk.memory.start.wrapping_add(3 * PAGE));
+            let grant = brk.grow(by).unwrap();
+            let expected = if of_rest { (base, PAGE - DATA) } else { (behind, PAGE) };
+            assert_eq!((grant.cast().as_ptr(), grant.len()), expected);
+            assert_eq!(brk.grow(PAGE).unwrap().cast().as_ptr(), brk.end().wrapping_sub(PAGE));
+            assert!(brk.end() > behind);
+        }
+        let mut heap = Heap::new(model(8));
+        heap.provider_mut().memory.grow(2).unwrap();
+        let layout = Layout::from_size_align(PAGE / 2, 16).unwrap();
+        // SAFETY: the heap outlives the blocks.
+        let granted = (0..100).filter_map(|_| unsafe { heap.allocate(layout) }).count();
+        assert_eq!((granted, heap.check()), (9, Ok(())));
+    }
+
+    #[test]
+    fn memory_ends_half_the_addresses_above_its_first_byte() {
+        let mut brk = model(8);
+        for by in [isize::MAX as usize, usize::MAX] {
+            assert_eq!(brk.grow(by), Err(BreakError::OutOfAddresses));
+        }
+        assert_eq!(brk.memory.pages, 1);
     }
 
     #[test]
