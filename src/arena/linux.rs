@@ -1,15 +1,14 @@
 //! The heap of a program with std on Linux.
 
 use super::ArenaHeap;
-use crate::provider::{LinuxBreak, LinuxMap, LinuxThreads};
+use crate::provider::{LinuxBreak, LinuxMap, LinuxThreads, Map};
 
 /// The heap for programs with std on Linux (feature `linux`): an arena for each thread, over a
 /// break that grows and shrinks. [`LinuxThreads`] shows how it becomes the global allocator.
 pub type LinuxHeap = ArenaHeap<LinuxBreak, LinuxThreads, LinuxMap>;
 
-/// Granule and minimum size of free memory whose pages go back to Linux when a thread ends, in
-/// bytes.
-const UNUSED: (usize, usize) = (4096, 64 << 10);
+/// Minimum size of free memory whose pages go back to Linux when a thread ends, in bytes.
+const UNUSED: usize = 64 << 10;
 
 impl LinuxHeap {
     /// [Abandons](ArenaHeap::abandon) the slot of a thread that ends, and gives Linux the pages
@@ -25,9 +24,9 @@ impl LinuxHeap {
     pub unsafe fn end_of_thread(&self) {
         // SAFETY: the clause of `abandon` is this method's clause.
         unsafe { self.abandon() };
-        let (granule, least) = UNUSED;
-        // SAFETY: the heap passes whole granules of its break that hold no word of it. It is locked
+        // SAFETY: the heap passes whole pages of its break that hold no word of it. It is locked
         // meanwhile, so nothing allocates from them.
-        self.unused_memory(granule, least, |memory| unsafe { LinuxBreak::discard(memory) });
+        let discard = |memory| unsafe { LinuxBreak::discard(memory) };
+        self.unused_memory(LinuxMap.granule(), UNUSED, discard);
     }
 }

@@ -42,6 +42,7 @@ impl LinuxBreak {
     /// The memory is whole pages that a break of this type granted, and its contents are not
     /// needed.
     pub(crate) unsafe fn discard(memory: NonNull<[u8]>) {
+        debug_assert!(memory.addr().get() % page() == 0 && memory.len() % page() == 0);
         // SAFETY: this function's clause. If Linux refuses, the pages stay as they are.
         unsafe {
             libc::madvise(memory.cast().as_ptr(), memory.len(), libc::MADV_DONTNEED);

@@ -20,6 +20,8 @@ use core::ptr::{self, NonNull};
 fn page() -> usize {
     // SAFETY: `sysconf` has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    #[cfg(test)]
+    let page = page * tests::PAGES.get();
     usize::try_from(page).unwrap_or(4096)
 }
 

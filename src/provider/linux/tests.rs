@@ -1,10 +1,41 @@
+use std::cell::Cell;
 use std::sync::Barrier;
 use std::vec::Vec;
 
 use super::*;
 use crate::arena::{ArenaHeap, LinuxHeap};
+use crate::mapped::MapThreshold;
 use crate::provider::{Break, BreakError, Map, MapError};
 use core::alloc::Layout;
+
+std::thread_local! {
+    /// Number of Linux's pages that make one of the break's, for a test of longer pages.
+    pub(super) static PAGES: Cell<libc::c_long> = const { Cell::new(1) };
+}
+
+#[test]
+fn a_thread_that_ends_gives_back_whole_pages_where_they_are_long() {
+    PAGES.set(16);
+    let heap: LinuxHeap =
+        ArenaHeap::with_map(LinuxBreak::new(), LinuxThreads::new(|| ()), LinuxMap);
+    heap.set_map_threshold(MapThreshold::fixed(usize::MAX));
+    let layout = Layout::from_size_align(300_000, 16).unwrap();
+    // SAFETY: the heap outlives the blocks; each is freed at most once, and this thread is in no
+    // operation of the heap.
+    unsafe {
+        let blocks: Vec<_> = (0..8).map(|_| heap.allocate(layout).unwrap()).collect();
+        for (number, block) in blocks.iter().enumerate() {
+            block.write_bytes(number as u8, layout.size());
+        }
+        blocks.iter().step_by(2).for_each(|&block| heap.deallocate(block, layout));
+        heap.end_of_thread();
+        for (number, block) in blocks.iter().enumerate().skip(1).step_by(2) {
+            let bytes = NonNull::slice_from_raw_parts(*block, layout.size());
+            assert!(bytes.as_ref().iter().all(|&byte| byte == number as u8));
+        }
+    }
+    heap.check().unwrap();
+}
 
 #[test]
 fn a_break_grows_by_pages_of_zeros_also_again() {
