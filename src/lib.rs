@@ -100,6 +100,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod address_range;
 #[cfg(any(
     feature = "allocator-api2",
     feature = "allocator-api2-03",

@@ -3,8 +3,9 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::address_range::AddressRange;
+use crate::atomic::AtomicUsize;
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::locked::Locked;
@@ -15,17 +16,25 @@ use crate::provider::{FixedBreak, InitError, NoMap};
 ///
 /// # Invariants
 ///
-/// `[start, start + len)` is the region of the heap's break, or empty until there is one. A block
-/// of the heap exists only after both are written.
+/// `range` is the region of the heap's break, or not set until there is one. A block of the heap
+/// exists only after it is set.
 pub(crate) struct Placed<P: Profile, L> {
-    start: AtomicUsize,
-    len: AtomicUsize,
+    range: AddressRange,
     pub(crate) heap: Locked<Heap<FixedBreak, NoMap, P>, L>,
+}
+
+// Here, because loom's atomics cannot be made at compile time: `tests/loom` compiles
+// `address_range.rs`.
+impl AddressRange {
+    /// Returns a range that is not set.
+    pub(crate) const fn empty() -> Self {
+        Self { start: AtomicUsize::new(0), len: AtomicUsize::new(0) }
+    }
 }
 
 impl<P: Profile, L: RawLock> Placed<P, L> {
     pub(crate) const fn empty() -> Self {
-        Self { start: AtomicUsize::new(0), len: AtomicUsize::new(0), heap: Locked::empty() }
+        Self { range: AddressRange::empty(), heap: Locked::empty() }
     }
 
     /// Sets the region.
@@ -40,18 +49,14 @@ impl<P: Profile, L: RawLock> Placed<P, L> {
     pub(crate) unsafe fn init(&self, base: *mut u8, len: usize) -> Result<(), InitError> {
         // SAFETY: the caller upholds the clauses of `Locked::init` for this region.
         unsafe { self.heap.init(base, len) }?;
-        self.start.store(base.addr(), Ordering::Relaxed);
-        self.len.store(len, Ordering::Release);
+        self.range.set(base.addr(), len);
         Ok(())
     }
 
     /// Returns whether an address lies in the region.
     #[inline]
     pub(crate) fn contains(&self, block: NonNull<u8>) -> bool {
-        // A caller that has a block of the region knows that it is set; for other addresses an old
-        // length gives the same answer.
-        let len = self.len.load(Ordering::Acquire);
-        block.addr().get().wrapping_sub(self.start.load(Ordering::Relaxed)) < len
+        self.range.contains(block.addr().get())
     }
 
     /// See [`Heap::allocate`]; `None` before the region is set.
@@ -60,7 +65,7 @@ impl<P: Profile, L: RawLock> Placed<P, L> {
     ///
     /// The heap lives until the last use of the block.
     pub(crate) unsafe fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if self.len.load(Ordering::Acquire) == 0 {
+        if !self.range.is_set() {
             return None;
         }
         // SAFETY: the caller keeps the heap alive.
@@ -70,9 +75,6 @@ impl<P: Profile, L: RawLock> Placed<P, L> {
 
 impl<P: Profile, L> fmt::Debug for Placed<P, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Placed")
-            .field("start", &self.start)
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("Placed").field("range", &self.range).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,7 @@ use core::sync::atomic::Ordering;
 
 use super::report::{SampleReport, SampledMisuse};
 use super::slot::{Slot, State, pages_of, place};
+use crate::address_range::AddressRange;
 use crate::atomic::{AtomicBool, AtomicUsize};
 use crate::provider::GuardPages;
 use crate::trace::Trace;
@@ -40,12 +41,11 @@ const FILL: u8 = 0xB5;
 ///
 /// # Invariants
 ///
-/// * `base` and `len` are 0, or the addresses that the provider has reserved: then they stay
+/// * `range` is not set, or the addresses that the provider has reserved: then `granule` is its own
 /// * `inside` is used by the caller that has set `is_entered`
 #[derive(Debug)]
 pub(super) struct Pool<G, const SLOTS: usize> {
-    base: AtomicUsize,
-    len: AtomicUsize,
+    range: AddressRange,
     granule: AtomicUsize,
     is_entered: AtomicBool,
     /// A slot may be freed with its pages open.
@@ -92,8 +92,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
     pub(super) const fn new(pages: G) -> Self {
         const { assert!(SLOTS > 0 && SLOTS <= u16::MAX as usize) };
         Self {
-            base: AtomicUsize::new(0),
-            len: AtomicUsize::new(0),
+            range: AddressRange::empty(),
             granule: AtomicUsize::new(0),
             is_entered: AtomicBool::new(false),
             has_freed: AtomicBool::new(false),
@@ -112,7 +111,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
     /// Returns whether an address lies in the pool. It takes a comparison.
     #[inline(always)]
     pub(super) fn contains(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base.load(Ordering::Relaxed)) < self.len.load(Ordering::Relaxed)
+        self.range.contains(address)
     }
 
     /// Enters the pool, unless another caller is inside.
@@ -128,7 +127,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
     /// Returns the addresses of a slot's span.
     fn span(&self, index: usize) -> Range<usize> {
         let granule = self.granule.load(Ordering::Relaxed);
-        let start = self.base.load(Ordering::Relaxed) + granule + index * (SPAN + 1) * granule;
+        let start = self.range.start() + granule + index * (SPAN + 1) * granule;
         start..start + SPAN * granule
     }
 
@@ -136,7 +135,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
     /// the first one for the page in front of all.
     fn slot_at(&self, address: usize) -> usize {
         let granule = self.granule.load(Ordering::Relaxed);
-        let offset = address - self.base.load(Ordering::Relaxed);
+        let offset = address - self.range.start();
         offset.saturating_sub(granule) / ((SPAN + 1) * granule)
     }
 
@@ -222,7 +221,7 @@ impl<G: GuardPages, const SLOTS: usize> Pool<G, SLOTS> {
 
     /// Reserves the addresses, unless that was done or refused before.
     fn reserve(&self, inside: &mut Inside<G, SLOTS>) -> Option<()> {
-        if self.len.load(Ordering::Relaxed) > 0 {
+        if self.range.is_set() {
             return Some(());
         }
         if inside.is_refused {
@@ -235,8 +234,7 @@ impl<G: GuardPages, const SLOTS: usize> Pool<G, SLOTS> {
             return None;
         };
         self.granule.store(granule, Ordering::Relaxed);
-        self.base.store(base.as_ptr().expose_provenance(), Ordering::Relaxed);
-        self.len.store(len, Ordering::Release);
+        self.range.set(base.as_ptr().expose_provenance(), len);
         Some(())
     }
 

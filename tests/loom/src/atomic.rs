@@ -1,6 +1,6 @@
 //! loom's atomics in the place of core's: see `src/atomic.rs`.
 
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
 use loom::sync::atomic::{Ordering, fence};
 
 /// The owner's half of an asymmetric fence. loom has no fence that one thread executes for another:

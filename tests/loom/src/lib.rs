@@ -3,7 +3,7 @@
 //! ```text
 //!   src/arena/remote.rs, packets.rs,   the very files
 //!             mailbox.rs, slot.rs
-//!   src/provider/word.rs
+//!   src/provider/word.rs, src/address_range.rs
 //!        └─ sync.rs, atomic.rs        here: loom's atomics and cells, in the place of core's
 //!   tests/                            models: who does what with them at the same time
 //! ```
@@ -17,6 +17,9 @@
 
 #![cfg(test)]
 
+#[allow(dead_code, reason = "the pool of sampled blocks uses the rest")]
+#[path = "../../../src/address_range.rs"]
+mod address_range;
 #[path = "../../../src/arena/mailbox.rs"]
 mod mailbox;
 #[path = "../../../src/arena/packets.rs"]
@@ -40,3 +43,4 @@ mod busy;
 mod lab9;
 mod list;
 mod mail;
+mod range;
