@@ -62,7 +62,7 @@ global_allocator!(
     reports: P::CHECKED
 );
 
-fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
+pub(crate) fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
@@ -87,3 +87,6 @@ pub(crate) fn without_unwinding<R>(reports: bool, operation: impl FnOnce() -> R)
     mem::forget(guard);
     answer
 }
+
+#[cfg(test)]
+mod tests;

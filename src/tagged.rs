@@ -4,6 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 use core::ptr::{self, NonNull};
 
+use crate::global::{or_null, without_unwinding};
 use crate::inspect::Stats;
 use crate::lock::{RawLock, Spin};
 use crate::placed::Placed;
@@ -171,38 +172,39 @@ impl<const N: usize, P: Profile, L> fmt::Debug for TaggedHeap<N, P, L> {
     }
 }
 
-// SAFETY: a block is one of a region's heap, valid for its layout, until it is freed there. A block
-// of a `GlobalAlloc` lies in a region, so no method panics.
+// SAFETY: a block is one of a region's heap, valid for its layout, until it is freed there. A panic
+// does not unwind out of the allocator.
 unsafe impl<const N: usize, P: Profile, L: RawLock> GlobalAlloc for TaggedHeap<N, P, L> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: a global allocator lives forever.
-        unsafe { self.allocate(layout) }.map_or(ptr::null_mut(), NonNull::as_ptr)
+        or_null(without_unwinding(P::CHECKED, || unsafe { self.allocate(layout) }))
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if let Some(block) = NonNull::new(block) {
             // SAFETY: by `GlobalAlloc::dealloc`, the block is live and has this layout.
-            unsafe { self.deallocate(block, layout) };
+            without_unwinding(true, || unsafe { self.deallocate(block, layout) });
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let Some(old) = NonNull::new(block) else { return ptr::null_mut() };
         // SAFETY: by `GlobalAlloc::realloc`, the block is live and has this layout.
-        if let Some(resized) = unsafe { self.reallocate(old, layout, new_size) } {
+        let resized = without_unwinding(true, || unsafe { self.reallocate(old, layout, new_size) });
+        if let Some(resized) = resized {
             return resized.as_ptr();
         }
-        // SAFETY: by `GlobalAlloc::realloc`, the new size makes a layout.
-        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        // SAFETY: a global allocator lives forever.
-        let Some(moved) = (unsafe { self.allocate(new) }) else { return ptr::null_mut() };
-        // SAFETY: both blocks are live and at least this long, and the second one is new. Then the
-        // first one is no longer used.
+        // SAFETY: by `GlobalAlloc::realloc`, the new size makes a layout, and the block is live. If
+        // the new one is there, both are at least as long as what is copied, and the first one is
+        // then no longer used.
         unsafe {
-            ptr::copy_nonoverlapping(block, moved.as_ptr(), layout.size().min(new_size));
-            self.deallocate(old, layout);
+            let moved = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(block, moved, layout.size().min(new_size));
+                self.dealloc(block, layout);
+            }
+            moved
         }
-        moved.as_ptr()
     }
 }
 

@@ -22,7 +22,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use crate::atomic::AtomicUsize;
-use crate::global::without_unwinding;
+use crate::global::{or_null, without_unwinding};
 use crate::provider::GuardPages;
 use crate::shared_heap::SharedHeap;
 use crate::trace::{CallSites, NoSites, Trace};
@@ -268,9 +268,11 @@ unsafe impl<H: SharedHeap, G: GuardPages, S: CallSites, const SLOTS: usize> Glob
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the clauses are those of this method.
-        let block =
-            unsafe { self.heap.allocate_at_hand(layout).or_else(|| self.allocate_missed(layout)) };
-        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+        or_null(unsafe {
+            self.heap
+                .allocate_at_hand(layout)
+                .or_else(|| without_unwinding(true, || self.allocate_missed(layout)))
+        })
     }
 
     #[inline]
