@@ -127,7 +127,7 @@ impl<M: Machine> Call<'_, M> {
 
     /// Ends the turn of a thread whose call has done a slice of its work.
     fn restart(&mut self) -> ControlFlow<Interruption> {
-        self.process.busy = Some(self.thread.tid);
+        self.process.busy = self.thread.is_in_call().then_some(self.thread.tid);
         self.system.commons.machine.let_interrupts_in();
         ControlFlow::Break(Interruption::Yields)
     }

@@ -20,7 +20,7 @@
 //! 2. The kernel is never interrupted and has one stack. Entering ring 3 is a function call; a
 //!    system call that cannot be answered yet leaves its thread waiting, and is made again when
 //!    what it waits for has happened. Threads of one process have turns like those of others; while
-//!    a call of one has done a slice of its work, the others have none.
+//!    a call of one has done a slice of its work, the others have none, unless it is `write`.
 //! 3. What may fail for want of memory returns an error: `ENOMEM` to a process that asks, its end
 //!    to one that touches. Nobody else notices.
 //! 4. A system that is dropped takes its processes with it. Every frame is back.

@@ -124,10 +124,10 @@ impl Thread {
         Self { tid, slots, registers, pending, text: String::new(), clear_at_end }
     }
 
-    /// Whether it is in the middle of a call, which has to be made again before the process can
-    /// end.
+    /// Whether it is in the middle of a call that has to be made again before the process can end,
+    /// or another thread can have a turn. `write` has not: it changes no memory, and may be long.
     pub fn is_in_call(&self) -> bool {
-        self.pending.is_some_and(|pending| !pending.waits)
+        self.pending.is_some_and(|pending| !pending.waits && pending.written == 0)
     }
 }
 
@@ -147,7 +147,7 @@ pub struct Process<M> {
     pub old: Option<Box<Self>>,
     /// Threads that have not ended.
     pub threads: u32,
-    /// The thread whose call has done a slice of its work: the others have no turn until it is
+    /// The thread that is [in a call](Thread::is_in_call): the others have no turn until it is
     /// done. So none sees a change of the address space that is half done.
     pub busy: Option<Pid>,
     /// `rip` and `rbp` of the thread whose turn it is, when it stopped for the kernel.

@@ -120,20 +120,20 @@ impl<M: Machine> System<M> {
         let (mut process, mut thread) = (process.expect(THERE), thread.expect(THERE));
         thread.slots = [slot, home];
         self.table.begin_turn(slot);
-        let is_held = process.busy.is_some_and(|busy| busy != thread.tid);
-        if let Some(status) = killed
-            && !is_held
-            && !thread.is_in_call()
-        {
+        let may_end = process.busy.is_none_or(|busy| busy == thread.tid) && !thread.is_in_call();
+        if let Some(status) = killed.filter(|_| may_end) {
             process.ending.get_or_insert((status, None));
         }
         self.tell_turn(process.pid);
+        let yields = ControlFlow::Break(Interruption::Yields);
         let goes_on = match (process.ending, ends) {
             (None, Some(reason)) => ControlFlow::Break(Interruption::Crashes(reason)),
-            _ if process.is_closed_to(thread.tid) => ControlFlow::Break(Interruption::Yields),
+            _ if process.is_closed_to(thread.tid) => yields,
             _ if thread.pending.is_some() => self.system_call(&mut process, &mut thread),
             _ => ControlFlow::Continue(()),
         };
+        // A process that is to end makes no further call when the one that it was in is done.
+        let goes_on = if killed.is_some() && goes_on.is_continue() { yields } else { goes_on };
         self.go_on((process, thread), goes_on).map_or(Next::Again, Next::Run)
     }
 

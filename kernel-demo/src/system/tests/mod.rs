@@ -4,6 +4,7 @@ pub(crate) mod by_hand;
 mod calls;
 mod exec;
 mod faults;
+mod interrupted;
 mod jobs;
 mod memory;
 mod processes;

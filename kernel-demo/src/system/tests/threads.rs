@@ -28,7 +28,7 @@ const WORD: u64 = DATA + 0x100;
 const TID: u64 = DATA + 0x200;
 
 /// Makes a thread, which goes on as the caller does, on a stack below it.
-fn spawn(cpu: &mut Cpu<'_>, flags: u64) -> Option<Stop> {
+pub(super) fn spawn(cpu: &mut Cpu<'_>, flags: u64) -> Option<Stop> {
     let (stack, tid) = (cpu.registers.rsp - 0x100, cpu.text() + TID);
     cpu.call("clone", &[THREAD | flags, stack, tid, tid, 0x7000])
 }
@@ -40,7 +40,7 @@ fn noted(cpu: &mut Cpu<'_>) -> Option<Stop> {
 }
 
 /// Writes zero to the data, so that it is there.
-fn touch(cpu: &mut Cpu<'_>) -> Option<Stop> {
+pub(super) fn touch(cpu: &mut Cpu<'_>) -> Option<Stop> {
     cpu.store(cpu.text() + WORD, &[0; 8]).or_else(|| cpu.store(cpu.text() + TID, &[0; 8]))
 }
 
