@@ -5,10 +5,14 @@
 //! ```
 
 use core::ffi::{CStr, c_char};
+use core::num::{IntErrorKind, ParseIntError};
 
 use linux_raw_sys::auxvec::{AT_ENTRY, AT_NULL, AT_PAGESZ, AT_PHDR, AT_PHNUM};
 
+use crate::claim::Untrue;
+use crate::println;
 use crate::story::AT_STORY;
+use crate::system::process;
 
 /// The start stack of this process.
 ///
@@ -68,9 +72,21 @@ impl Arguments {
     }
 
     /// The argument of this index as a number; `default` if there is none there.
+    ///
+    /// An argument that is no number ends the program, which says so, with the status of
+    /// [`Untrue::ARGUMENTS`].
     #[must_use]
     pub fn number(self, index: usize, default: usize) -> usize {
-        self.iter().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default)
+        let Some(text) = self.iter().nth(index) else { return default };
+        text.parse().unwrap_or_else(|error: ParseIntError| {
+            let name = self.program().rsplit('/').next().unwrap_or_default();
+            let what = match error.kind() {
+                IntErrorKind::PosOverflow => "too large a number",
+                _ => "not a number",
+            };
+            println!("{name}: '{text}' is {what}");
+            process::exit(Untrue::ARGUMENTS.status())
+        })
     }
 
     /// The program's name, as it was called.

@@ -11,7 +11,7 @@ use core::hint;
 use programs::Span;
 use runtime::system::memory::MapFlags;
 use runtime::system::process::Ending;
-use runtime::{Arguments, PAGE, Untrue, Verdict, claim, in_child_watched, println, program};
+use runtime::{Arguments, PAGE, Verdict, claim, in_child_watched, println, program};
 
 program!(run);
 
@@ -25,8 +25,8 @@ fn run(arguments: Arguments) -> Verdict {
         Some("forever") => loop {
             hint::spin_loop();
         },
-        Some(number) => {
-            let times: u64 = number.parse().map_err(|_| Untrue::ARGUMENTS)?;
+        Some(_) => {
+            let times = arguments.number(0, 0);
             (0..times).for_each(|_| hint::spin_loop());
             println!("spun: {times} times");
             Ok(())
