@@ -1,7 +1,8 @@
 /* Registers a heap that is none, to see that who looks at it believes nothing.
 
    `liar` writes two cells and then a size beyond the end; `liar loop` a free list that ends where it
-   begins; `liar far` an address that no process has. Each waits if `stay` follows. */
+   begins; `liar far` an address that no process has; `liar high` offsets that lead beyond all
+   addresses. Each waits if `stay` follows. */
 #include <heap_layout.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -26,6 +27,10 @@ int main(int argc, char **argv) {
     }
     if (strcmp(what, "far") == 0)
         layout.start = (size_t)1 << 63;
+    if (strcmp(what, "high") == 0) {
+        layout.used_bits = 1;
+        layout.used_at = (size_t)-1;
+    }
     heap_register(&layout);
     printf("%s\n", what);
     for (int stays = argc > 2; stays;)

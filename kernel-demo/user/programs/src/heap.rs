@@ -97,7 +97,8 @@ impl Heap {
                 heap.ended = End::Broken(at, size);
                 break;
             }
-            let flags = if layout.used_bits == 0 { None } else { word(at + layout.used_at) };
+            let flags =
+                if layout.used_bits == 0 { None } else { word(at.wrapping_add(layout.used_at)) };
             let used = match flags {
                 _ if is_border => Use::Hole,
                 Some(flags) if flags & layout.used_bits == layout.used_value => Use::Used,

@@ -147,6 +147,7 @@ fn a_heap_is_shown_cell_by_cell_and_only_if_it_is_one() {
         ("size", "unknown: this is no cell"),
         ("loop", "1 free: 32 bytes"),
         ("far", "0 cells used: 0 bytes"),
+        ("high", "1 cells used: 64 bytes"),
     ] {
         terminal.type_in(&format!("liar {what} stay &\r"), &["&\r\n", &format!("{what}\r\n")]);
         terminal.type_in("heap %\r", &[shown, "\r$ "]);
@@ -265,6 +266,11 @@ fn mistakes_are_answered_and_harm_nobody() {
     }
     terminal.command("kill 1", &["process 1 is this shell"]);
     terminal.command("kill %", &["% is no job"]);
+    // Numbers by which system calls mean groups, or all processes.
+    for number in ["0", "4294967297", "18446744073709551615"] {
+        let answer = format!("\"{number}\" is no process");
+        terminal.command(&format!("kill {number}"), &[&answer]);
+    }
     terminal.command("lesson 99", &["there is no lesson 99", "lesson 1 "]);
     terminal.command("fg 99", &["process 99 is no program of this shell"]);
     terminal.command("kill nobody", &["\"nobody\" is no process"]);
@@ -272,7 +278,7 @@ fn mistakes_are_answered_and_harm_nobody() {
     terminal.command("pt 1 0", &["in no area", "nothing is mapped there"]);
     terminal
         .command("segv null", &["Segmentation fault: write to 0x0", "segv: segmentation fault"]);
-    terminal.command("spin round", &["spin: exit status 2"]);
+    terminal.command("spin round", &["spin: 'round' is not a number", "spin: exit status 2"]);
     terminal.type_in("nonsense &\r\r", &["[1] ", "[1] nonsense: no such program"]);
     terminal.leave();
 }

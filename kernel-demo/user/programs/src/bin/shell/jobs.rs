@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use core::ops::RangeInclusive;
 
 use programs::clock;
 use runtime::system::Errno;
@@ -21,6 +22,9 @@ pub const MOMENT: u64 = 10_000_000_000;
 
 /// Ticks that a job has before the next prompt: what is over soon prints nothing behind it.
 const START: u64 = 100_000_000;
+
+/// Numbers of processes. In system calls others stand for groups, or for all processes.
+const NUMBERS: RangeInclusive<usize> = 1..=i32::MAX as usize;
 
 /// The exit status of a child that could not become the program.
 const NO_PROGRAM: u8 = 127;
@@ -151,7 +155,7 @@ impl Jobs {
     /// The process that a word stands for: its number, `%` for the latest job, `%2` for job 2.
     pub fn process(&self, word: &str) -> Option<usize> {
         match word.strip_prefix('%') {
-            None => word.parse().ok(),
+            None => word.parse().ok().filter(|number| NUMBERS.contains(number)),
             Some("") => self.jobs.last().map(|job| job.process),
             Some(number) => {
                 let number: usize = number.parse().ok()?;
