@@ -19,29 +19,54 @@ use core::ptr::NonNull;
 use crate::cell::{WORD, mix};
 use crate::misuse::{Misuse, MisuseHook, MisuseKind, MisuseResponse};
 
-/// State of a heap for the detection of misuse.
+/// State of a heap for the detection of misuse. The default methods are those of a heap that does
+/// not detect it.
 pub trait Checks: Debug + Sized {
     /// Initial state.
     const NEW: Self;
+
+    /// Returns the state of a checked heap; `None` if the heap is not checked.
+    fn state(&self) -> Option<&CheckState> {
+        None
+    }
+
+    /// Returns the state of a checked heap; `None` if the heap is not checked.
+    fn state_mut(&mut self) -> Option<&mut CheckState> {
+        None
+    }
 
     /// Reports a misuse to the hook. Returns if the hook ignores it.
     ///
     /// # Panics
     ///
     /// If the hook does not ignore the misuse.
-    fn report(&mut self, misuse: &Misuse);
+    fn report(&mut self, misuse: &Misuse) {
+        if let Some(state) = self.state() {
+            assert!((state.hook)(misuse) == MisuseResponse::Ignore, "{misuse}");
+        }
+    }
 
     /// Returns the misuse hook.
-    fn hook(&self) -> MisuseHook;
+    fn hook(&self) -> MisuseHook {
+        self.state().map_or(panic, |state| state.hook)
+    }
 
     /// Sets the misuse hook.
-    fn set_hook(&mut self, hook: MisuseHook);
+    fn set_hook(&mut self, hook: MisuseHook) {
+        if let Some(state) = self.state_mut() {
+            state.hook = hook;
+        }
+    }
 
     /// Returns the list of mapped blocks; `None` if the heap keeps none.
-    fn mapped(&self) -> Option<&MappedBlocks>;
+    fn mapped(&self) -> Option<&MappedBlocks> {
+        Some(&self.state()?.mapped)
+    }
 
     /// Returns the list of mapped blocks; `None` if the heap keeps none.
-    fn mapped_mut(&mut self) -> Option<&mut MappedBlocks>;
+    fn mapped_mut(&mut self) -> Option<&mut MappedBlocks> {
+        Some(&mut self.state_mut()?.mapped)
+    }
 }
 
 /// Default hook: every misuse is a panic.
@@ -55,22 +80,6 @@ pub struct NoChecks;
 
 impl Checks for NoChecks {
     const NEW: Self = Self;
-
-    fn report(&mut self, _: &Misuse) {}
-
-    fn hook(&self) -> MisuseHook {
-        panic
-    }
-
-    fn set_hook(&mut self, _: MisuseHook) {}
-
-    fn mapped(&self) -> Option<&MappedBlocks> {
-        None
-    }
-
-    fn mapped_mut(&mut self) -> Option<&mut MappedBlocks> {
-        None
-    }
 }
 
 /// State of a checked heap.
@@ -83,24 +92,12 @@ pub struct CheckState {
 impl Checks for CheckState {
     const NEW: Self = Self { hook: panic, mapped: MappedBlocks::new() };
 
-    fn report(&mut self, misuse: &Misuse) {
-        assert!((self.hook)(misuse) == MisuseResponse::Ignore, "{misuse}");
+    fn state(&self) -> Option<&CheckState> {
+        Some(self)
     }
 
-    fn hook(&self) -> MisuseHook {
-        self.hook
-    }
-
-    fn set_hook(&mut self, hook: MisuseHook) {
-        self.hook = hook;
-    }
-
-    fn mapped(&self) -> Option<&MappedBlocks> {
-        Some(&self.mapped)
-    }
-
-    fn mapped_mut(&mut self) -> Option<&mut MappedBlocks> {
-        Some(&mut self.mapped)
+    fn state_mut(&mut self) -> Option<&mut CheckState> {
+        Some(self)
     }
 }
 
@@ -253,12 +250,9 @@ fn note(block: NonNull<u8>) {
 /// The word that differs.
 fn verify(block: NonNull<u8>) -> Result<(), Misuse> {
     let mut words = words_of(block).into_iter();
-    match words.find(|(_, found, expected)| found != expected) {
-        None => Ok(()),
-        Some((at, found, expected)) => {
-            Err(Misuse { kind: MisuseKind::Header, block: block.addr().get(), at, found, expected })
-        }
-    }
+    words.find(|(_, found, expected)| found != expected).map_or(Ok(()), |(at, found, expected)| {
+        Err(Misuse { kind: MisuseKind::Header, block: block.addr().get(), at, found, expected })
+    })
 }
 
 /// Returns a pointer to the link of a mapped block.

@@ -112,6 +112,11 @@ impl<H> Failing<H> {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Counts a request, and passes it to the heap unless it is refused.
+    fn unless_refused(&self, request: impl FnOnce(&H) -> *mut u8) -> *mut u8 {
+        if self.is_refused() { ptr::null_mut() } else { request(&self.heap) }
+    }
+
     /// Counts a request. Returns whether it is refused.
     fn is_refused(&self) -> bool {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -133,11 +138,8 @@ impl<H> Failing<H> {
 // SAFETY: a block is the heap's; null is an answer that every caller must expect.
 unsafe impl<H: GlobalAlloc> GlobalAlloc for Failing<H> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if self.is_refused() {
-            return ptr::null_mut();
-        }
         // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.alloc(layout) }
+        self.unless_refused(|heap| unsafe { heap.alloc(layout) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -146,19 +148,13 @@ unsafe impl<H: GlobalAlloc> GlobalAlloc for Failing<H> {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if self.is_refused() {
-            return ptr::null_mut();
-        }
         // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.alloc_zeroed(layout) }
+        self.unless_refused(|heap| unsafe { heap.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if self.is_refused() {
-            return ptr::null_mut();
-        }
         // SAFETY: the clauses are those of this method.
-        unsafe { self.heap.realloc(block, layout, new_size) }
+        self.unless_refused(|heap| unsafe { heap.realloc(block, layout, new_size) })
     }
 }
 

@@ -15,7 +15,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::check::{self, Corruption};
-use crate::checked;
+use crate::checked::{Checker, Look, guarded_layout};
 use crate::checks::Checks;
 use crate::chunks::{Chunks, Growth, Trim};
 use crate::inspect::{Cells, LayerView, Picture, Stats, View};
@@ -126,7 +126,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[inline]
     pub unsafe fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if P::CHECKED {
-            return checked::allocate(&mut self.inner, layout, Growth::Allowed);
+            return Checker(&mut self.inner).allocate(layout, Growth::Allowed);
         }
         self.inner.allocate(layout, Growth::Allowed)
     }
@@ -145,7 +145,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[inline]
     pub unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         if P::CHECKED {
-            return checked::deallocate(&mut self.inner, block, layout);
+            return Checker(&mut self.inner).deallocate(block, layout);
         }
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.deallocate(block, layout) };
@@ -182,7 +182,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         if P::CHECKED {
-            return checked::reallocate(&mut self.inner, block, layout, new_size);
+            return Checker(&mut self.inner).reallocate(block, layout, new_size);
         }
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.reallocate(block, layout, new_size) }
@@ -206,7 +206,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[must_use]
     pub unsafe fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if P::CHECKED {
-            return checked::allocate_zeroed(&mut self.inner, layout);
+            return Checker(&mut self.inner).allocate_zeroed(layout);
         }
         self.inner.allocate_zeroed(layout)
     }
@@ -251,7 +251,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[must_use]
     pub unsafe fn try_allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         if P::CHECKED {
-            return checked::allocate(&mut self.inner, layout, Growth::Forbidden);
+            return Checker(&mut self.inner).allocate(layout, Growth::Forbidden);
         }
         self.inner.allocate(layout, Growth::Forbidden)
     }
@@ -270,7 +270,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[inline]
     pub unsafe fn deallocate_by_ptr(&mut self, block: NonNull<u8>) {
         if P::CHECKED {
-            return checked::deallocate_by_ptr(&mut self.inner, block);
+            return Checker(&mut self.inner).deallocate_by_ptr(block);
         }
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.deallocate_by_ptr(block) };
@@ -301,7 +301,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
         new: Layout,
     ) -> Option<NonNull<u8>> {
         if P::CHECKED {
-            return checked::reallocate_by_ptr(&mut self.inner, block, new);
+            return Checker(&mut self.inner).reallocate_by_ptr(block, new);
         }
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.reallocate_by_ptr(block, new) }
@@ -316,7 +316,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     #[must_use]
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         if P::CHECKED {
-            return checked::usable_size(&self.inner, block);
+            return Look(&self.inner).usable_size(block);
         }
         // SAFETY: the clauses are those of this method.
         unsafe { self.inner.capacity(block) }
@@ -337,7 +337,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     pub fn reserve(&mut self, bytes: usize) -> Result<(), BreakError> {
         let layout = Layout::from_size_align(bytes, 1).map_err(|_| BreakError::OutOfAddresses)?;
         let layout = if P::CHECKED {
-            checked::guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?
+            guarded_layout(layout).ok_or(BreakError::OutOfAddresses)?
         } else {
             layout
         };
@@ -411,7 +411,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     pub fn flush(&mut self) {
         self.inner.flush();
         if P::CHECKED {
-            checked::report_broken_links(&mut self.inner);
+            Checker(&mut self.inner).report_broken_links();
         }
     }
 
@@ -523,7 +523,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     /// The first broken rule, with the address.
     pub fn check(&self) -> Result<(), Corruption> {
         check::check(self.view())?;
-        if P::CHECKED { checked::check_records(&self.inner) } else { Ok(()) }
+        if P::CHECKED { Look(&self.inner).check_records() } else { Ok(()) }
     }
 }
 
@@ -621,7 +621,7 @@ where
     /// neighbours', its record, and the bytes behind the requested ones. Reports a misuse to the
     /// hook. Returns `false` if there is one.
     pub fn verify(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
-        checked::verify(&mut self.inner, block, layout)
+        Checker(&mut self.inner).verify(block, layout)
     }
 }
 

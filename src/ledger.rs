@@ -51,22 +51,9 @@ impl fmt::Display for LiveSite {
     }
 }
 
-/// Entry of the table: free if the address is 0.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    address: usize,
-    size: usize,
-    align: usize,
-    trace: Trace,
-}
-
-impl Entry {
-    const FREE: Self = Self { address: 0, size: 0, align: 0, trace: Trace::UNKNOWN };
-
-    const fn block(&self) -> LiveBlock {
-        let Self { address, size, align, trace } = *self;
-        LiveBlock { address, size, align, allocated_by: trace }
-    }
+impl LiveBlock {
+    /// Free entry of the table.
+    const FREE: Self = Self { address: 0, size: 0, align: 0, allocated_by: Trace::UNKNOWN };
 }
 
 /// Table of live blocks.
@@ -76,7 +63,7 @@ impl Entry {
 /// Between the place to which the address of an entry leads and the entry itself, no place is free.
 #[derive(Debug)]
 struct Table<const N: usize> {
-    entries: [Entry; N],
+    entries: [LiveBlock; N],
     count: usize,
     /// Number of blocks that found no place.
     lost: usize,
@@ -85,7 +72,7 @@ struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     const fn new() -> Self {
         const { assert!(N > 0) };
-        Self { entries: [Entry::FREE; N], count: 0, lost: 0 }
+        Self { entries: [LiveBlock::FREE; N], count: 0, lost: 0 }
     }
 
     /// Returns the place to which an address leads.
@@ -104,7 +91,7 @@ impl<const N: usize> Table<N> {
         })
     }
 
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: LiveBlock) {
         let Some(place) = self.find(entry.address) else {
             self.lost += 1;
             return;
@@ -120,7 +107,7 @@ impl<const N: usize> Table<N> {
             return;
         };
         self.count -= 1;
-        self.entries[free] = Entry::FREE;
+        self.entries[free] = LiveBlock::FREE;
         let mut place = free;
         for _ in 1..N {
             place = (place + 1) % N;
@@ -132,14 +119,14 @@ impl<const N: usize> Table<N> {
             let (wanted, distance) =
                 (Self::place_of(entry.address), |from, to| (to + N - from) % N);
             if distance(wanted, place) >= distance(free, place) {
-                self.entries[free] = mem::replace(&mut self.entries[place], Entry::FREE);
+                self.entries[free] = mem::replace(&mut self.entries[place], LiveBlock::FREE);
                 free = place;
             }
         }
     }
 
     fn live(&self) -> impl Iterator<Item = LiveBlock> + '_ {
-        self.entries.iter().filter(|entry| entry.address != 0).map(Entry::block)
+        self.entries.iter().copied().filter(|entry| entry.address != 0)
     }
 }
 
@@ -234,7 +221,7 @@ impl<H, S, const N: usize, L: RawLock> Ledger<H, S, N, L> {
         for place in 0..N {
             let entry = self.with(|table| table.entries[place]);
             if entry.address != 0 {
-                show(entry.block());
+                show(entry);
             }
         }
     }
@@ -262,12 +249,13 @@ impl<H, S, const N: usize, L: RawLock> Ledger<H, S, N, L> {
 }
 
 impl<H, S: CallSites, const N: usize, L: RawLock> Ledger<H, S, N, L> {
-    /// Records a new block, unless it is null.
-    fn record(&self, block: *mut u8, size: usize, align: usize) {
+    /// Records a new block, unless it is null, and returns it.
+    fn record(&self, block: *mut u8, size: usize, align: usize) -> *mut u8 {
         if !block.is_null() {
-            let entry = Entry { address: block.addr(), size, align, trace: self.sites.trace() };
-            self.with(|table| table.insert(entry));
+            let (address, allocated_by) = (block.addr(), self.sites.trace());
+            self.with(|table| table.insert(LiveBlock { address, size, align, allocated_by }));
         }
+        block
     }
 
     /// Forgets a block, before it is freed: then another caller may get its address.
@@ -282,9 +270,7 @@ unsafe impl<H: GlobalAlloc, S: CallSites, const N: usize, L: RawLock> GlobalAllo
 {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the clauses are those of this method.
-        let block = unsafe { self.heap.alloc(layout) };
-        self.record(block, layout.size(), layout.align());
-        block
+        self.record(unsafe { self.heap.alloc(layout) }, layout.size(), layout.align())
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -295,9 +281,7 @@ unsafe impl<H: GlobalAlloc, S: CallSites, const N: usize, L: RawLock> GlobalAllo
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the clauses are those of this method.
-        let block = unsafe { self.heap.alloc_zeroed(layout) };
-        self.record(block, layout.size(), layout.align());
-        block
+        self.record(unsafe { self.heap.alloc_zeroed(layout) }, layout.size(), layout.align())
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -308,15 +292,11 @@ unsafe impl<H: GlobalAlloc, S: CallSites, const N: usize, L: RawLock> GlobalAllo
         });
         // SAFETY: the clauses are those of this method.
         let moved = unsafe { self.heap.realloc(block, layout, new_size) };
-        if moved.is_null() {
-            // The block is as it was.
-            if let Some(entry) = before.filter(|entry| entry.address != 0) {
-                self.with(|table| table.insert(entry));
-            }
-        } else {
-            self.record(moved, new_size, layout.align());
+        // After a refusal the block is as it was.
+        if let Some(entry) = before.filter(|entry| entry.address != 0 && moved.is_null()) {
+            self.with(|table| table.insert(entry));
         }
-        moved
+        self.record(moved, new_size, layout.align())
     }
 }
 
@@ -339,8 +319,8 @@ mod tests {
 
     use super::*;
 
-    fn entry(address: usize, size: usize) -> Entry {
-        Entry { address, size, ..Entry::FREE }
+    fn entry(address: usize, size: usize) -> LiveBlock {
+        LiveBlock { address, size, ..LiveBlock::FREE }
     }
 
     #[test]

@@ -32,12 +32,12 @@ use crate::slabs::Slabs;
 pub trait Profile: Tuning {
     /// Layer of small blocks in a heap of profile `Q`.
     #[doc(hidden)]
-    type LayerOf<Q: Tuning>: Layer<Q> + LayerRules<Q> + LayerView<Q>;
+    type LayerOf<Q: Tuning>: Layer<Q> + LayerRules<Q> + LayerView;
 
     /// Layer of small blocks in an arena's heap of profile `Q`, in an
     /// [`ArenaHeap`](crate::ArenaHeap) of this profile.
     #[doc(hidden)]
-    type ArenaLayerOf<Q: Tuning>: ArenaLayer<Q> + LayerRules<Q> + LayerView<Q>;
+    type ArenaLayerOf<Q: Tuning>: ArenaLayer<Q> + LayerRules<Q> + LayerView;
 }
 
 /// Minimum distance by which a heap with slabs moves the break up if it can, in bytes: requests for

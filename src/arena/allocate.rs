@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use super::parent::Parent;
 use super::slot::Slot;
 use super::visit::{ArenaGuard, Parted, Visit};
-use super::{ArenaHeap, has_layer, is_large, served};
+use super::{ArenaHeap, has_fast_paths, is_large, served};
 use crate::cell::CELL_ALIGN;
 use crate::layer::Layer;
 use crate::lock::RawLock;
@@ -125,19 +125,19 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// Returns the class of a layout, if it is not over-aligned.
     #[inline(always)]
     fn class_of(layout: Layout) -> Option<Class> {
-        if P::CHECKED || !has_layer::<P>() || layout.align() > CELL_ALIGN {
-            return None;
+        let is_usual = has_fast_paths::<P>() && layout.align() <= CELL_ALIGN;
+        if is_usual {
+            Class::of_usual::<ARENA_CLASSES>(layout.size(), layout.align())
+        } else {
+            None
         }
-        Class::of_usual::<ARENA_CLASSES>(layout.size(), layout.align())
     }
 
     /// Returns the class of a size of at most 4 KiB, if it is not over-aligned.
     #[inline(always)]
     fn class_of_short(size: usize, align: usize) -> Option<Class> {
-        if P::CHECKED || !has_layer::<P>() || align > CELL_ALIGN {
-            return None;
-        }
-        Class::of_short(size, align)
+        let is_usual = has_fast_paths::<P>() && align <= CELL_ALIGN;
+        if is_usual { Class::of_short(size, align) } else { None }
     }
 
     /// Allocates a block of at most 4 KiB that the caller's arena has at hand. `None` only means
@@ -263,10 +263,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// cannot be entered, or does not exist yet.
     #[inline(never)]
     pub(super) fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if is_large(layout) {
-            return self.allocate_large(layout);
-        }
-        {
+        if !is_large(layout) {
             let caller = self.caller();
             if let Some(mut inside) = caller.enter_arena() {
                 // SAFETY: the arena is one of this heap.
@@ -281,16 +278,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.allocate_elsewhere(layout)
     }
 
-    /// Allocates a block that comes from the parent.
-    fn allocate_large(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if self.shared().is_none() {
-            // The first operation of all.
-            self.prepare();
-        }
-        self.visit().allocate_from_parent(layout)
-    }
-
-    /// Allocates a block that the caller's arena does not have.
+    /// Allocates a block that the caller's arena does not have, because it is large or for other
+    /// reasons.
     #[cold]
     #[inline(never)]
     fn allocate_elsewhere(&self, layout: Layout) -> Option<NonNull<u8>> {
@@ -299,10 +288,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             self.prepare();
         }
         let visit = self.visit();
-        match visit.enter_arena(0).or_else(|| visit.enter_other()) {
-            Some(inside) => visit.allocate_missed(inside, layout),
-            None => visit.allocate_from_parent(layout),
+        if !is_large(layout) {
+            if let Some(inside) = visit.enter_arena(0).or_else(|| visit.enter_other()) {
+                return visit.allocate_missed(inside, layout);
+            }
         }
+        visit.allocate_from_parent(layout)
     }
 
     /// Allocates a block of zeros. See [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).

@@ -350,7 +350,7 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
 
     fn obtain(&mut self, by: usize) -> Result<NonNull<[u8]>, BreakError> {
         let source = self.granted_by().ok_or(BreakError::Refused)?;
-        adopt(source, ADOPTED_AT_ONCE);
+        source.adopt(ADOPTED_AT_ONCE);
         let least = units_for(by);
         let most = (self.bytes / SHARE / UNIT)
             .max(units_for(by.saturating_mul(FEW)))
@@ -387,46 +387,40 @@ unsafe impl<B: Source, M: Map, P: Profile, L: RawLock> Source for Supply<B, M, P
     }
 }
 
-/// Examines the next slots in turn, and tidies up those that are abandoned and got blocks back
-/// since, or were left untidy. O(`most`) slots, and the blocks that were freed there.
-fn adopt<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    most: usize,
-) {
-    if source.shared.abandoned.load(Ordering::Relaxed) > 0 {
-        source.shared.next_slots(most).for_each(|slot| adopt_slot(source, slot));
+impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
+    /// Examines the next slots in turn, and tidies up those that are abandoned and got blocks back
+    /// since, or were left untidy. O(`most`) slots, and the blocks that were freed there.
+    fn adopt(self, most: usize) {
+        if self.shared.abandoned.load(Ordering::Relaxed) > 0 {
+            self.shared.next_slots(most).for_each(|slot| self.adopt_slot(slot));
+        }
     }
-}
 
-/// Tidies up a slot, if it is abandoned and got blocks back since, or was left untidy.
-fn adopt_slot<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    slot: &Slot<Arena<B, M, P, L>>,
-) {
-    // SAFETY: an arena that is there stays.
-    let has_mail = || slot.arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
-    let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
-    if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
-        return;
+    /// Tidies up a slot, if it is abandoned and got blocks back since, or was left untidy.
+    fn adopt_slot(self, slot: &Slot<Arena<B, M, P, L>>) {
+        // SAFETY: an arena that is there stays.
+        let has_mail =
+            || slot.arenas().any(|arena| !unsafe { arena.as_ref() }.mailbox().is_empty());
+        let is_worth_it = slot.state() == State::Abandoned && (slot.is_untidy() || has_mail());
+        if !is_worth_it || !slot.change(State::Abandoned, State::Claimed) {
+            return;
+        }
+        slot.set_untidy(false);
+        // SAFETY: the slot is claimed.
+        unsafe { self.tidy_up_slot(slot) };
+        slot.release(State::Abandoned);
     }
-    slot.set_untidy(false);
-    // SAFETY: the slot is claimed.
-    unsafe { tidy_up_slot(source, slot) };
-    slot.release(State::Abandoned);
-}
 
-/// Tidies up the arenas of a slot.
-///
-/// # Safety
-///
-/// The caller has claimed the slot.
-pub(super) unsafe fn tidy_up_slot<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    slot: &Slot<Arena<B, M, P, L>>,
-) {
-    for arena in slot.arenas() {
-        // SAFETY: the caller is alone with the arenas of a claimed slot: this function's clause.
-        let (inner, mailbox) = unsafe { Arena::enter(arena) };
-        inner.tidy_up(source, mailbox);
+    /// Tidies up the arenas of a slot.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the slot.
+    pub(super) unsafe fn tidy_up_slot(self, slot: &Slot<Arena<B, M, P, L>>) {
+        for arena in slot.arenas() {
+            // SAFETY: the caller is alone with the arenas of a claimed slot: this method's clause.
+            let (inner, mailbox) = unsafe { Arena::enter(arena) };
+            inner.tidy_up(self, mailbox);
+        }
     }
 }

@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::ArenaHeap;
-use super::arena::{Arena, GrantedBy, tidy_up_slot};
+use super::arena::{Arena, GrantedBy};
 use super::shared::{NESTED, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
@@ -32,7 +32,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
             if !slot.change(State::New, State::Claimed) {
                 return false;
             }
-            if !furnish(source, slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
+            if !source.furnish(slot, self.caller.number, if C::NESTS { LEVELS } else { 1 }) {
                 slot.release(State::New);
                 return false;
             }
@@ -55,38 +55,35 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
     }
 }
 
-/// Makes the arenas of a new slot, as far as they do not exist yet. The second one gets memory at
-/// once: an interrupt handler may not be able to wait for it.
-fn furnish<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    slot: &Slot<Arena<B, M, P, L>>,
-    number: usize,
-    levels: usize,
-) -> bool {
-    for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
-        let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };
-        let made = source.parent.with(source.place, |heap| {
-            // SAFETY: the parent lives as long as its arenas.
-            let memory = unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) }?;
-            Some((memory, heap.chunks().checks().hook()))
-        });
-        let Some((memory, hook)) = made.flatten() else { return false };
-        // SAFETY: a new block for it; what is shared stays as long as the arenas.
-        let arena = unsafe { Arena::begin(memory, owner, NonNull::from(source.shared)) };
-        // SAFETY: no other caller has a pointer to it yet.
-        let (inner, _) = unsafe { Arena::enter(arena) };
-        // SAFETY: the slot that the arena belongs to.
-        unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
-        inner.heap.checks_mut().set_hook(hook);
-        if level == NESTED {
-            // SAFETY: the parent of all arenas.
-            let heap = unsafe { inner.heap(source.parent) };
-            // Without memory it is there all the same, and gets some when it is needed.
-            let _ = heap.reserve(1);
+impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
+    /// Makes the arenas of a new slot, as far as they do not exist yet. The second one gets memory at
+    /// once: an interrupt handler may not be able to wait for it.
+    fn furnish(self, slot: &Slot<Arena<B, M, P, L>>, number: usize, levels: usize) -> bool {
+        for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
+            let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };
+            let made = self.parent.with(self.place, |heap| {
+                // SAFETY: the parent lives as long as its arenas.
+                let memory = unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) }?;
+                Some((memory, heap.chunks().checks().hook()))
+            });
+            let Some((memory, hook)) = made.flatten() else { return false };
+            // SAFETY: a new block for it; what is shared stays as long as the arenas.
+            let arena = unsafe { Arena::begin(memory, owner, NonNull::from(self.shared)) };
+            // SAFETY: no other caller has a pointer to it yet.
+            let (inner, _) = unsafe { Arena::enter(arena) };
+            // SAFETY: the slot that the arena belongs to.
+            unsafe { inner.heap.provider_mut().set_slot(Some(NonNull::from(slot))) };
+            inner.heap.checks_mut().set_hook(hook);
+            if level == NESTED {
+                // SAFETY: the parent of all arenas.
+                let heap = unsafe { inner.heap(self.parent) };
+                // Without memory it is there all the same, and gets some when it is needed.
+                let _ = heap.reserve(1);
+            }
+            slot.set_arena(level, arena);
         }
-        slot.set_arena(level, arena);
+        true
     }
-    true
 }
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
@@ -149,7 +146,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             // Not after the borrower has got it: it could be attached again by then.
             clear();
             source.shared.abandoned.fetch_add(1, Ordering::Relaxed);
-            if slot.orphan() {
+            if slot.change(State::Borrowed, State::Orphaned) {
                 return;
             }
             // The borrower has just given it back.
@@ -157,7 +154,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         }
         clear();
         // SAFETY: the slot is claimed.
-        unsafe { tidy_up_slot(source, slot) };
+        unsafe { source.tidy_up_slot(slot) };
         source.shared.abandoned.fetch_add(1, Ordering::Relaxed);
         slot.release(State::Abandoned);
     }

@@ -47,7 +47,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
             let room =
                 |at| Some(room_from(heap.chunks(), at)).filter(|&room| room > 0 || !is_mapped);
             let Some((at, expected, found)) = shared.map.part_outside(room) else { return Ok(()) };
-            Err(Corruption { at, rule: Rule::SegmentMap, expected, found })
+            Err(Corruption::new(at, Rule::SegmentMap, expected, found))
         })
     }
 
@@ -61,24 +61,19 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
         number: usize,
     ) -> Result<(), Corruption> {
         if owner == Owner::NONE {
-            return Err(Corruption { at, rule: Rule::SegmentUnit, expected: 0, found: number });
+            return Err(Corruption::new(at, Rule::SegmentUnit, 0, number));
         }
-        let is_dead = shared.slot_of(owner).is_some_and(|(slot, _)| slot.state() == State::Dead);
-        let arena = shared.slot_of(owner).and_then(|(slot, level)| slot.arena(level));
         let has_segment = |arena| {
             // SAFETY: the caller is alone with the heap.
             let (inner, _) = unsafe { Arena::enter(arena) };
             has_segment_at(inner.heap.chunks(), at)
         };
-        if is_dead || arena.is_some_and(has_segment) {
+        if shared.slot_of(owner).is_some_and(|(slot, level)| {
+            slot.state() == State::Dead || slot.arena(level).is_some_and(has_segment)
+        }) {
             return Ok(());
         }
-        Err(Corruption {
-            at,
-            rule: Rule::SegmentOwner,
-            expected: Owner::NONE.number(),
-            found: owner.number(),
-        })
+        Err(Corruption::new(at, Rule::SegmentOwner, Owner::NONE.number(), owner.number()))
     }
 }
 

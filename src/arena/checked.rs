@@ -16,7 +16,7 @@ use super::ArenaHeap;
 use super::arena::Inner;
 use super::sync::Link;
 use super::visit::Visit;
-use crate::checked::{deallocate_sent, examine_foreign, has_block, send};
+use crate::checked::{Checker, Look, examine_foreign, send};
 use crate::checks::Checks;
 use crate::heap::Heap;
 use crate::lock::RawLock;
@@ -51,7 +51,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         next: &mut Option<NonNull<Link>>,
     ) {
         // SAFETY: the clauses are those of this method.
-        let is_sound = unsafe { deallocate_sent(self.heap.inner(), block.cast()) };
+        let is_sound = unsafe { Checker(self.heap.inner()).deallocate_sent(block.cast()) };
         let leads_home = |next: NonNull<Link>| {
             next.is_aligned() && self.shared().map.owner_of(next.addr().get()) == self.owner
         };
@@ -111,13 +111,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         let Some(shared) = visit.shared.filter(|_| owner != Owner::NONE) else {
             return self
                 .parent
-                .with(visit.slot, |heap| has_block(heap.inner(), block, layout))
+                .with(visit.slot, |heap| Look(heap.inner()).has_block(block, layout))
                 .unwrap_or(true);
         };
         if let Some(mut inside) = visit.enter_arena(0) {
             let (inner, _) = inside.inner();
             if inner.owner == owner {
-                return has_block(inner.heap.inner(), block, layout);
+                return Look(inner.heap.inner()).has_block(block, layout);
             }
         }
         examine_foreign::<P>(&shared.map, block, layout)

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use super::parent::Parent;
 use super::visit::{ArenaGuard, Parted, SlotGuard, Visit};
-use super::{ArenaHeap, has_layer, served};
+use super::{ArenaHeap, has_fast_paths, served};
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
 use crate::provider::{Map, Slots, Source};
@@ -70,7 +70,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
         // An interrupt handler leaves no block behind in an outbox.
         let Some(mailbox) = self.shared.and_then(|shared| shared.mailbox_of(owner)) else { return };
         // SAFETY: the block is given up (this method's clause), and every block holds a word.
-        unsafe { mailbox.send_one(block) };
+        unsafe { mailbox.list.push(block.cast(), block.cast()) };
     }
 }
 
@@ -105,7 +105,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// The clauses of [`deallocate`](ArenaHeap::deallocate), unless `block` is null.
     #[inline(always)]
     pub(super) unsafe fn push_at_hand(&self, block: *mut u8) -> bool {
-        if P::CHECKED || !has_layer::<P>() {
+        if !has_fast_paths::<P>() {
             return false;
         }
         let caller = self.caller();

@@ -4,12 +4,12 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::arena::{ArenasHeap, Inner};
+use super::arena::Inner;
 use super::mailbox::Mailbox;
 use super::outbox::UNKNOWN_SIZE;
 use super::parent::Parent;
 use super::sync::Link;
-use crate::checked::deallocate_sent;
+use crate::checked::Checker;
 use crate::layer::Layer;
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
@@ -24,27 +24,7 @@ const BLOCKS_AT_ONCE: usize = 16;
 
 /// Number of blocks after which a caller that misses collects no more: as many as the longest slab
 /// has. So what waits does not grow by more than what is collected, however many slabs begin.
-pub(super) const COLLECTED_AT_ONCE: usize = ArenaSlabs::MOST / Class::SMALLEST.size();
-
-/// Frees a block that was in a packet.
-///
-/// # Safety
-///
-/// A caller freed the block, the map of segments led to this arena, and the block is in no other
-/// list.
-pub(super) unsafe fn free_sent<B: Source, M: Map, P: Profile, L: RawLock>(
-    heap: &mut ArenasHeap<B, M, P, L>,
-    block: NonNull<u8>,
-) {
-    // SAFETY: the clause is that of this function.
-    unsafe {
-        if P::CHECKED {
-            deallocate_sent(heap.inner(), block);
-        } else {
-            heap.deallocate_by_ptr(block);
-        }
-    }
-}
+const COLLECTED_AT_ONCE: usize = ArenaSlabs::MOST / Class::SMALLEST.size();
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
     /// Returns whether other callers may have freed blocks of this arena that were not collected.
@@ -59,8 +39,15 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Inner<B, M, P, L> {
         let (heap, mut collected) = (&mut self.heap, 0);
         let free = |block| {
             collected += 1;
-            // SAFETY: the caller is alone with the arena, whose packets had the block.
-            unsafe { free_sent(heap, block) };
+            // SAFETY: a block of this arena, which a caller freed: the map led to this arena, whose
+            // packets had it.
+            unsafe {
+                if P::CHECKED {
+                    Checker(heap.inner()).deallocate_sent(block);
+                } else {
+                    heap.deallocate_by_ptr(block);
+                }
+            }
         };
         // SAFETY: the caller is alone with the arena.
         unsafe { mailbox.packets.take(packets, free) };

@@ -5,8 +5,6 @@
 //!   sender:  an empty packet ──(none)──► the list
 //! ```
 
-use core::ptr::NonNull;
-
 use super::packets::{Batch, Packets};
 use super::remote::{Chain, RemoteList};
 use super::sync::Link;
@@ -41,18 +39,6 @@ impl Mailbox {
             // SAFETY: the clauses are those of this method.
             unsafe { chain.add(block.cast::<Link>()) };
         }
-        chain.send(&self.list);
-    }
-
-    /// Sends one block, for a caller without an outbox. Lock-free, and never fails.
-    ///
-    /// # Safety
-    ///
-    /// As for [`send`](Mailbox::send).
-    pub(super) unsafe fn send_one(&self, block: NonNull<u8>) {
-        let mut chain = Chain::EMPTY;
-        // SAFETY: the clauses are those of this method.
-        unsafe { chain.add(block.cast::<Link>()) };
         chain.send(&self.list);
     }
 }

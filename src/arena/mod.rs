@@ -100,10 +100,10 @@ const fn served<F: Form>(layout: Layout) -> Layout {
     }
 }
 
-/// Returns whether an arena has a layer of small blocks.
+/// Returns whether an arena has a layer of small blocks, and no record of each to write.
 #[inline(always)]
-const fn has_layer<P: Profile>() -> bool {
-    <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
+const fn has_fast_paths<P: Profile>() -> bool {
+    !P::CHECKED && <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
 }
 
 /// Returns whether blocks of this layout come from the parent.
@@ -225,9 +225,8 @@ impl<B: LateBreak, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     where
         B: LateBreak<Inner = FixedBreak>,
     {
-        // SAFETY: the caller upholds the clauses of `try_from_raw` for this region.
-        let brk = unsafe { FixedBreak::try_from_raw(base, len) }?;
-        self.parent.locked(|heap| heap.provider_mut().set(brk))
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.parent.heap.init(base, len) }
     }
 
     /// Sets the break, once the kernel has made it.
@@ -241,7 +240,8 @@ impl<B: LateBreak, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// As for [`Locked::init_with`](crate::Locked::init_with). The caller has not interrupted an
     /// operation of this heap.
     pub unsafe fn init_with(&self, brk: B::Inner) -> Result<(), InitError> {
-        self.parent.locked(|heap| heap.provider_mut().set(brk))
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.parent.heap.init_with(brk) }
     }
 }
 

@@ -11,7 +11,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::remote::{Chain, RemoteList};
+use super::remote::RemoteList;
 use super::shared::Place;
 use super::slot::Slot;
 use super::sync::Link;
@@ -25,7 +25,7 @@ use crate::provider::{Map, Source};
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Parent<B, M, P: Profile, L> {
-    heap: Locked<Heap<B, M, P>, L>,
+    pub(super) heap: Locked<Heap<B, M, P>, L>,
     waiting: RemoteList,
 }
 
@@ -110,10 +110,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
             }
         });
         if freed.is_none() {
-            let mut chain = Chain::EMPTY;
             // SAFETY: the block is given up (this method's clause), and holds a word.
-            unsafe { chain.add(block.cast()) };
-            chain.send(&self.waiting);
+            unsafe { self.waiting.push(block.cast(), block.cast()) };
         }
     }
 

@@ -30,19 +30,6 @@ use crate::profile::Profile;
 use crate::provider::{Map, SlotWord, Slots, Source};
 use crate::segments::capacity;
 
-/// Minimum growth of all arenas after which idle ones are tidied up, in bytes.
-const LEAST_GROWTH: usize = 4 << 20;
-
-/// Denominator of the share of itself by which the arenas grow until idle ones are tidied up.
-const GROWTH_SHARE: usize = 4;
-
-/// Returns the bytes of segments beyond which idle arenas are tidied up, if they have `bytes` bytes
-/// after that was done.
-const fn limit_after(bytes: usize) -> usize {
-    let growth = bytes / GROWTH_SHARE;
-    bytes.saturating_add(if growth > LEAST_GROWTH { growth } else { LEAST_GROWTH })
-}
-
 /// RAII guard: slots that a caller has borrowed. They are given back when it is dropped, also while
 /// a misuse unwinds.
 struct Borrowed<'heap, T> {
@@ -97,8 +84,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         self.borrow(shared, borrowed.borrower);
         // SAFETY: the borrower of a slot is alone with its arenas.
         unsafe {
-            borrowed.arenas().for_each(|(_, arena)| send_all(shared, arena));
-            borrowed.arenas().for_each(|(is_second, arena)| tidy_up(source, is_second, arena));
+            borrowed.arenas().for_each(|(_, arena)| source.send_all(arena));
+            borrowed.arenas().for_each(|(is_second, arena)| source.tidy_up(is_second, arena));
         }
         borrowed
     }
@@ -109,7 +96,9 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             let levels = (0..LEVELS).filter(|&level| slot.arena(level).is_some());
             levels.map(move |level| self.word_of(number, slot, level))
         };
-        shared.slots().for_each(|slot| _ = slot.borrow_abandoned(borrower));
+        for slot in shared.slots() {
+            slot.borrow(State::Abandoned, State::Claimed, borrower);
+        }
         if !C::INTERRUPTED {
             // There is no busy flag. Owners tidy up when their shortest path ends.
             let others = shared.slots().filter(|slot| !self.is_own(slot) && slot.is_attached());
@@ -119,7 +108,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
             let mut any = false;
             for (number, slot) in shared.slots().enumerate().filter(|(_, slot)| !self.is_own(slot))
             {
-                if slot.borrow(borrower) {
+                if slot.borrow(State::Attached, State::Borrowed, borrower) {
                     any = true;
                     words(number, slot).flatten().for_each(SlotWord::mark);
                 }
@@ -151,17 +140,16 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// O(slots that were ever attached + slabs + blocks that others have freed), a barrier.
     pub(super) fn reclaim(&self, layout: Option<Layout>) -> Option<NonNull<u8>> {
         let source = self.source()?;
-        let shared = source.shared;
         // SAFETY: a caller inside an arena is alone with it.
-        self.own(|_, arena| unsafe { send_all(shared, arena) });
+        self.own(|_, arena| unsafe { source.send_all(arena) });
         let borrowed = self.reclaim_others(source);
         // SAFETY: the borrower of a slot, and a caller inside an arena, are alone with it.
         unsafe {
-            self.own(|is_second, arena| tidy_up(source, is_second, arena));
-            borrowed.arenas().for_each(|(is_second, arena)| provide(source, is_second, arena));
-            self.own(|is_second, arena| provide(source, is_second, arena));
+            self.own(|is_second, arena| source.tidy_up(is_second, arena));
+            borrowed.arenas().for_each(|(is_second, arena)| source.provide(is_second, arena));
+            self.own(|is_second, arena| source.provide(is_second, arena));
         }
-        self.note_reclaimed(shared);
+        source.shared.note_reclaimed();
         let layout = layout?;
         self.allocate_reclaimed(layout).or_else(|| {
             let mut arenas = borrowed.arenas().filter(|_| !is_large(layout));
@@ -187,19 +175,14 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// Tidies up the arenas of idle callers, because all arenas have grown by a share.
     fn reclaim_grown(&self) {
         let Some(source) = self.source() else { return };
-        let shared = source.shared;
         // Other callers need not do the same now.
-        self.note_reclaimed(shared);
+        source.shared.note_reclaimed();
         let borrowed = self.reclaim_others(source);
         for (is_second, arena) in borrowed.arenas() {
             // SAFETY: the borrower of a slot is alone with its arenas.
-            unsafe { provide(source, is_second, arena) };
+            unsafe { source.provide(is_second, arena) };
         }
-        self.note_reclaimed(shared);
-    }
-
-    fn note_reclaimed(&self, shared: &Shared<Arena<B, M, P, L>>) {
-        shared.set_limit(limit_after(shared.granted()));
+        source.shared.note_reclaimed();
     }
 }
 
@@ -219,53 +202,44 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 }
 
-/// Sends the blocks of other arenas that an arena has.
-///
-/// # Safety
-///
-/// The caller is alone with the arena.
-unsafe fn send_all<B: Source, M: Map, P: Profile, L: RawLock>(
-    shared: &Shared<Arena<B, M, P, L>>,
-    arena: NonNull<Arena<B, M, P, L>>,
-) {
-    // SAFETY: the clause is that of this function.
-    let (inner, _) = unsafe { Arena::enter(arena) };
-    inner.outbox.send_all(|owner| shared.mailbox_of(owner));
-}
-
-/// Gives back free memory of an arena. A second arena keeps a segment of one unit.
-///
-/// # Safety
-///
-/// The caller is alone with the arena.
-unsafe fn tidy_up<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    is_second: bool,
-    arena: NonNull<Arena<B, M, P, L>>,
-) {
-    // SAFETY: the clause is that of this function.
-    let (inner, mailbox) = unsafe { Arena::enter(arena) };
-    if is_second && inner.heap.provider().bytes() <= capacity(1) {
-        inner.after_mail(source, mailbox, |heap| heap.flush());
-    } else {
-        inner.tidy_up(source, mailbox);
+impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
+    /// Sends the blocks of other arenas that an arena has.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena.
+    unsafe fn send_all(self, arena: NonNull<Arena<B, M, P, L>>) {
+        // SAFETY: the clause is that of this method.
+        let (inner, _) = unsafe { Arena::enter(arena) };
+        inner.outbox.send_all(|owner| self.shared.mailbox_of(owner));
     }
-}
 
-/// Gives a second arena a segment again, if it has none.
-///
-/// # Safety
-///
-/// The caller is alone with the arena.
-unsafe fn provide<B: Source, M: Map, P: Profile, L: RawLock>(
-    source: GrantedBy<'_, B, M, P, L>,
-    is_second: bool,
-    arena: NonNull<Arena<B, M, P, L>>,
-) {
-    // SAFETY: the clause is that of this function.
-    let (inner, mailbox) = unsafe { Arena::enter(arena) };
-    if is_second && inner.heap.provider().bytes() == 0 {
-        // Without memory it gets some when it is needed.
-        inner.after_mail(source, mailbox, |heap| _ = heap.reserve(1));
+    /// Gives back free memory of an arena. A second arena keeps a segment of one unit.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena.
+    unsafe fn tidy_up(self, is_second: bool, arena: NonNull<Arena<B, M, P, L>>) {
+        // SAFETY: the clause is that of this method.
+        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+        if is_second && inner.heap.provider().bytes() <= capacity(1) {
+            inner.after_mail(self, mailbox, |heap| heap.flush());
+        } else {
+            inner.tidy_up(self, mailbox);
+        }
+    }
+
+    /// Gives a second arena a segment again, if it has none.
+    ///
+    /// # Safety
+    ///
+    /// The caller is alone with the arena.
+    unsafe fn provide(self, is_second: bool, arena: NonNull<Arena<B, M, P, L>>) {
+        // SAFETY: the clause is that of this method.
+        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+        if is_second && inner.heap.provider().bytes() == 0 {
+            // Without memory it gets some when it is needed.
+            inner.after_mail(self, mailbox, |heap| _ = heap.reserve(1));
+        }
     }
 }

@@ -14,7 +14,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::by_address::capacity_in_segment;
-use super::{ArenaHeap, has_layer, is_large, served};
+use super::{ArenaHeap, has_fast_paths, is_large, served};
 use crate::checked::{guarded_layout, relabel};
 use crate::heap::Heap;
 use crate::lock::RawLock;
@@ -86,8 +86,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// The clauses of [`resize`](ArenaHeap::resize).
     #[inline(always)]
     unsafe fn stays_in_slab(&self, block: NonNull<u8>, new: Layout) -> bool {
-        // A checked heap has a record to change.
-        if P::CHECKED || !has_layer::<P>() {
+        if !has_fast_paths::<P>() {
             return false;
         }
         let caller = self.caller();

@@ -12,6 +12,12 @@ use crate::segments::{Owner, SegmentMap};
 /// Level of interrupt handlers.
 pub(super) const NESTED: usize = 1;
 
+/// Minimum growth of all arenas after which idle ones are tidied up, in bytes.
+const LEAST_GROWTH: usize = 4 << 20;
+
+/// Denominator of the share of itself by which the arenas grow until idle ones are tidied up.
+const GROWTH_SHARE: usize = 4;
+
 /// What all slots share.
 ///
 /// # Invariants
@@ -107,9 +113,12 @@ impl<T> Shared<T> {
         self.granted() > self.limit.load(Ordering::Relaxed)
     }
 
-    /// Sets the bytes of segments beyond which idle arenas are tidied up.
-    pub(super) fn set_limit(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
+    /// Notes that idle arenas were tidied up, or are about to be: again when all arenas have grown
+    /// by a share.
+    pub(super) fn note_reclaimed(&self) {
+        let bytes = self.granted();
+        let limit = bytes.saturating_add((bytes / GROWTH_SHARE).max(LEAST_GROWTH));
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Returns the slot of an owner, and its level there.

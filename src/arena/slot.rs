@@ -68,18 +68,17 @@ pub(super) enum State {
 }
 
 impl State {
-    const fn from_number(number: u8) -> Self {
-        match number {
-            0 => Self::New,
-            1 => Self::Attached,
-            2 => Self::Abandoned,
-            3 => Self::Claimed,
-            4 => Self::Held,
-            5 => Self::Dead,
-            6 => Self::Borrowed,
-            _ => Self::Orphaned,
-        }
-    }
+    /// All states, in the order of their numbers.
+    const ALL: [Self; 8] = [
+        Self::New,
+        Self::Attached,
+        Self::Abandoned,
+        Self::Claimed,
+        Self::Held,
+        Self::Dead,
+        Self::Borrowed,
+        Self::Orphaned,
+    ];
 }
 
 /// A slot, and the arenas that belong to it.
@@ -132,14 +131,14 @@ impl<T> Slot<T> {
     /// Returns the state, as far as the caller can know it. What was done before the state was
     /// entered happens before: a caller that has left has announced what it sent.
     pub(super) fn state(&self) -> State {
-        State::from_number(self.state.load(Ordering::Acquire))
+        State::ALL[usize::from(self.state.load(Ordering::Acquire))]
     }
 
     /// Changes the state, if it is `from`. What was done before that state was entered happens
-    /// before what is done now.
+    /// before what is done now; what was done before this happens before the next change.
     pub(super) fn change(&self, from: State, to: State) -> bool {
         self.state
-            .compare_exchange(from as u8, to as u8, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
@@ -154,22 +153,13 @@ impl<T> Slot<T> {
         self.state.load(Ordering::Acquire) == State::Attached as u8
     }
 
-    /// Borrows the slot, if it is attached.
-    pub(super) fn borrow(&self, borrower: usize) -> bool {
-        let is_borrowed = self.change(State::Attached, State::Borrowed);
+    /// Borrows the slot: if it is attached, or, to claim it, if it is abandoned.
+    pub(super) fn borrow(&self, from: State, to: State, borrower: usize) -> bool {
+        let is_borrowed = self.change(from, to);
         if is_borrowed {
             self.borrower.store(borrower, Ordering::Relaxed);
         }
         is_borrowed
-    }
-
-    /// Borrows the slot, if it is abandoned: claims it.
-    pub(super) fn borrow_abandoned(&self, borrower: usize) -> bool {
-        let is_claimed = self.change(State::Abandoned, State::Claimed);
-        if is_claimed {
-            self.borrower.store(borrower, Ordering::Relaxed);
-        }
-        is_claimed
     }
 
     /// Returns whether this caller has borrowed the slot.
@@ -184,28 +174,10 @@ impl<T> Slot<T> {
         if self.state() == State::Claimed {
             return self.release(State::Abandoned);
         }
-        let back = self.state.compare_exchange(
-            State::Borrowed as u8,
-            State::Attached as u8,
-            Ordering::Release,
-            Ordering::Acquire,
-        );
-        if back.is_err() {
+        if !self.change(State::Borrowed, State::Attached) {
             self.set_untidy(true);
             self.release(State::Abandoned);
         }
-    }
-
-    /// Leaves an attached slot to its borrower, if it is borrowed.
-    pub(super) fn orphan(&self) -> bool {
-        self.state
-            .compare_exchange(
-                State::Borrowed as u8,
-                State::Orphaned as u8,
-                Ordering::Release,
-                Ordering::Relaxed,
-            )
-            .is_ok()
     }
 
     /// Returns whether the slot was not tidied up since its last user left it.

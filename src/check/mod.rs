@@ -5,7 +5,6 @@
 //!                    lie in the heap
 //!   check_inside     the link to each free cell; the layer's used cells   (slabs.rs)
 //!   check_bins       every list, link by link
-//!   check_counters   the heap's counters against those of the walk
 //! ```
 //!
 //! Each step reads only words that the steps before have verified. The check ends at the first
@@ -70,9 +69,8 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
         }
     }
     let Some(bounds) = space.bounds() else {
-        let tally = Tally::<P, _>::default();
-        layer.check_after(chunks, 0, &tally.layer)?;
-        return check_counters(chunks, 0, &tally);
+        layer.check_after(chunks, 0, &L::Tally::default())?;
+        return verify(0, Rule::UsedBytes, chunks.counters().used_bytes(), 0);
     };
     let lowest = bounds.0.addr();
     let mut tally = check_regions(chunks, bounds)?;
@@ -87,16 +85,7 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     check_inside(chunks, layer, &mut tally)?;
     check_bins(chunks, lowest, tally.binned)?;
     layer.check_after(chunks, lowest, &tally.layer)?;
-    check_counters(chunks, lowest, &tally)
-}
-
-/// Compares the heap's counters with those of the walk.
-fn check_counters<B, P: Tuning, T>(
-    chunks: &Chunks<B, P>,
-    at: usize,
-    tally: &Tally<P, T>,
-) -> Result<(), Corruption> {
-    verify(at, Rule::UsedBytes, chunks.counters().used_bytes(), tally.used_bytes)
+    verify(lowest, Rule::UsedBytes, chunks.counters().used_bytes(), tally.used_bytes)
 }
 
 /// Walks the regions from the lowest to the highest.
@@ -147,12 +136,8 @@ fn check_region<B, P: Tuning, T>(
         // SAFETY: `check_header` verified that the cell ends inside the region.
         let next = unsafe { cell.next() };
         if header.is_fencepost() {
-            return Err(Corruption::new(
-                first.addr(),
-                Rule::Region,
-                cell.addr() - first.addr(),
-                length,
-            ));
+            let walked = cell.addr() - first.addr();
+            return Err(Corruption::new(first.addr(), Rule::Region, walked, length));
         } else if header.is_used() {
             tally.used_bytes += header.size() - WORD;
         } else {

@@ -176,9 +176,7 @@ impl<P: Tuning, G: MapRules<P>, const N: usize> Slabs<P, G, N> {
         verify(at, Rule::SlabBlocks, carved.min(usize::from(slab.total)), carved)?;
         let free = check_list(slab, &slab.free)?;
         let is_listed = match slab.state() {
-            State::Absent => {
-                return Err(Corruption::new(at, Rule::SlabBlocks, 1, 0));
-            }
+            State::Absent => return Err(Corruption::new(at, Rule::SlabBlocks, 1, 0)),
             State::Listed | State::Kept => {
                 verify(at, Rule::SlabBlocks, carved, free + usize::from(slab.left))?;
                 true

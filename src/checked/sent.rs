@@ -16,16 +16,15 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::place::{diagnose, freed_by_header, locate as locate_own};
+use super::place::freed_by_header;
 use super::record::{Guarded, LEAST_CAPACITY, freed_by_record};
-use super::{deallocate, report};
+use super::{Checker, Look};
 use crate::cell::{CELL_ALIGN, Cell, Form, WORD};
 use crate::chunks::broken_header;
 use crate::misuse::{Misuse, MisuseKind};
 use crate::profile::Profile;
 use crate::provider::{Map, Source};
 use crate::segments::SegmentMap;
-use crate::unchecked::Unchecked;
 
 /// Verifies a block of another heap and marks it as sent.
 ///
@@ -148,56 +147,54 @@ fn capacity_of_cell<F: Form>(cell: Cell<F>, end: usize) -> Result<usize, Misuse>
     if header.is_used() { Ok(size - WORD) } else { Err(freed_by_header(cell, header)) }
 }
 
-/// Frees a block of this heap that another thread has [sent](send). If the block was written to
-/// since, reports that, returns `false`, and does not reuse the block.
-///
-/// # Safety
-///
-/// If the address is a block, no caller uses it.
-pub(crate) unsafe fn deallocate_sent<B: Source, M: Map, P: Profile>(
-    heap: &mut Unchecked<B, M, P>,
-    block: NonNull<u8>,
-) -> bool {
-    if heap.has_stopped() {
-        return true;
-    }
-    match examine_sent(heap, block) {
-        Ok((guarded, layout)) => {
-            // SAFETY: `examine_sent` verified the block, and no caller uses it: this function's
-            // clause.
-            unsafe { guarded.set(layout, true) };
-            deallocate(heap, block, layout);
-            true
+impl<B: Source, M: Map, P: Profile> Checker<'_, B, M, P> {
+    /// Frees a block of this heap that another thread has [sent](send). If the block was written to
+    /// since, reports that, returns `false`, and does not reuse the block.
+    ///
+    /// # Safety
+    ///
+    /// If the address is a block, no caller uses it.
+    pub(crate) unsafe fn deallocate_sent(&mut self, block: NonNull<u8>) -> bool {
+        if self.0.has_stopped() {
+            return true;
         }
-        Err(misuse) => {
-            report(heap, &misuse);
-            false
+        match self.look().examine_sent(block) {
+            Ok((guarded, layout)) => {
+                // SAFETY: `examine_sent` verified the block, and no caller uses it: this function's
+                // clause.
+                unsafe { guarded.set(layout, true) };
+                self.deallocate(block, layout);
+                true
+            }
+            Err(misuse) => {
+                self.report(&misuse);
+                false
+            }
         }
     }
 }
 
-/// Returns a block that was sent and not written to since, and its layout.
-///
-/// # Errors
-///
-/// The misuse, if the block was not sent or was written to.
-fn examine_sent<B, M: Map, P: Profile>(
-    heap: &Unchecked<B, M, P>,
-    block: NonNull<u8>,
-) -> Result<(Guarded, Layout), Misuse> {
-    let (guarded, _) =
-        locate_own(heap, block).map_err(|reason| diagnose(heap, block, None, reason))?;
-    let (record, address) = (guarded.record(), guarded.addr());
-    let written = |at, found, expected| {
-        Err(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected })
-    };
-    match record.decode(address) {
-        Some((layout, _)) if record.is_sent() => match guarded.first_overflow(layout.size()) {
-            Some((at, found)) => written(at, usize::from(found), Guarded::GAP),
-            None => Ok((guarded, layout)),
-        },
-        Some((layout, false)) => Err(freed_by_record(guarded, layout)),
-        _ => written(guarded.check_addr(), record.check, record.check_of(address)),
+impl<B, M: Map, P: Profile> Look<'_, B, M, P> {
+    /// Returns a block that was sent and not written to since, and its layout.
+    ///
+    /// # Errors
+    ///
+    /// The misuse, if the block was not sent or was written to.
+    fn examine_sent(&self, block: NonNull<u8>) -> Result<(Guarded, Layout), Misuse> {
+        let (guarded, _) =
+            self.locate(block).map_err(|reason| self.diagnose(block, None, reason))?;
+        let (record, address) = (guarded.record(), guarded.addr());
+        let written = |at, found, expected| {
+            Err(Misuse { kind: MisuseKind::WriteAfterFree, block: address, at, found, expected })
+        };
+        match record.decode(address) {
+            Some((layout, _)) if record.is_sent() => match guarded.first_overflow(layout.size()) {
+                Some((at, found)) => written(at, usize::from(found), Guarded::GAP),
+                None => Ok((guarded, layout)),
+            },
+            Some((layout, false)) => Err(freed_by_record(guarded, layout)),
+            _ => written(guarded.check_addr(), record.check, record.check_of(address)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{UseOf, View};
+use super::{LayerView, View};
 use crate::cell::{Cell, Form, WORD};
 use crate::chunks::Tuning;
 
@@ -89,7 +89,7 @@ impl Form for AnyForm {
 pub struct Cells<'heap> {
     at: Option<Cell<AnyForm>>,
     top: Option<Cell<AnyForm>>,
-    layer: &'heap dyn UseOf,
+    layer: &'heap dyn LayerView,
 }
 
 impl fmt::Debug for Cells<'_> {
@@ -137,7 +137,7 @@ impl fmt::Display for Cells<'_> {
     }
 }
 
-impl<'heap, B, M, P: Tuning, L: UseOf> View<'heap, B, M, P, L> {
+impl<'heap, B, M, P: Tuning, L: LayerView> View<'heap, B, M, P, L> {
     /// Implements [`Heap::cells`](crate::Heap::cells).
     pub(crate) fn cells(&self) -> Cells<'heap> {
         let chunks = &self.large.chunks;

@@ -26,29 +26,28 @@ pub(crate) struct View<'heap, B, M, P: Tuning, L> {
     pub(crate) large: &'heap Large<B, M, P>,
 }
 
-/// Use of a heap's used cells, as its layer knows it.
-pub trait UseOf {
+/// Inspection of a layer.
+pub trait LayerView {
     /// Returns the use of the used cell with this payload.
     fn use_of(&self, payload: NonNull<u8>) -> CellState;
+
+    /// Returns the sizes of blocks of slabs, in bytes, the smallest first.
+    fn block_sizes() -> impl Iterator<Item = usize>
+    where
+        Self: Sized;
 }
 
-/// Inspection of a layer. The default methods are those of a heap without a layer.
-pub trait LayerView<P: Tuning>: Layer<P> + UseOf {
-    /// Returns the sizes of blocks of slabs, in bytes, the smallest first.
+impl LayerView for NoLayer {
+    fn use_of(&self, _: NonNull<u8>) -> CellState {
+        CellState::Used
+    }
+
     fn block_sizes() -> impl Iterator<Item = usize> {
         core::iter::empty()
     }
 }
 
-impl UseOf for NoLayer {
-    fn use_of(&self, _: NonNull<u8>) -> CellState {
-        CellState::Used
-    }
-}
-
-impl<P: Tuning> LayerView<P> for NoLayer {}
-
-impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> UseOf for Slabs<P, G, N> {
+impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> LayerView for Slabs<P, G, N> {
     fn use_of(&self, payload: NonNull<u8>) -> CellState {
         let Some(at) = self.map.slab_at(payload.addr().get()) else {
             return if self.is_internal(payload) { CellState::Internal } else { CellState::Used };
@@ -70,9 +69,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> UseOf for Slabs<P, G, N> {
             total: usize::from(slab.total),
         }
     }
-}
 
-impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> LayerView<P> for Slabs<P, G, N> {
     fn block_sizes() -> impl Iterator<Item = usize> {
         Class::all::<N>().map(Class::size)
     }

@@ -89,7 +89,7 @@ impl fmt::Display for Stats {
     }
 }
 
-impl<B: Source, M: Map, P: Tuning, L: LayerView<P>> View<'_, B, M, P, L> {
+impl<B: Source, M: Map, P: Tuning, L: LayerView> View<'_, B, M, P, L> {
     /// Implements [`Heap::stats`](crate::Heap::stats).
     pub(crate) fn stats(&self) -> Stats {
         let chunks = &self.large.chunks;

@@ -1,6 +1,5 @@
 //! The program's critical section as a lock (feature `critical-section`).
 
-use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use critical_section::RestoreState;
@@ -20,12 +19,14 @@ use super::{RawLock, held_by_caller};
 /// Guards must be dropped in the reverse order of locking, so
 /// [`Locked::lock`](crate::Locked::lock) does not exist for this lock;
 /// [`Locked::inspect`](crate::Locked::inspect) and [`Locked::with`](crate::Locked::with) do.
+#[derive(Debug, Default)]
 pub struct CriticalSection {
     /// `true` while a guard lives. Changes only inside the critical section.
     held: AtomicBool,
 }
 
 /// RAII guard of a [`CriticalSection`].
+#[derive(Debug)]
 pub struct CriticalGuard<'lock> {
     held: &'lock AtomicBool,
     before: RestoreState,
@@ -56,23 +57,5 @@ impl Drop for CriticalGuard<'_> {
         self.held.store(false, Ordering::Relaxed);
         // SAFETY: `lock` acquired this state, and guards are dropped in the reverse order.
         unsafe { critical_section::release(self.before) };
-    }
-}
-
-impl Default for CriticalSection {
-    fn default() -> Self {
-        Self::INIT
-    }
-}
-
-impl fmt::Debug for CriticalSection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CriticalSection").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for CriticalGuard<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CriticalGuard")
     }
 }

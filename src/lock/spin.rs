@@ -11,6 +11,7 @@ use super::{AnyOrder, RawLock};
 ///
 /// A build with debug assertions panics after a wait of seconds, which only a caller that
 /// waits for itself has, and says so.
+#[derive(Default)]
 pub struct Spin(spin::Mutex<()>);
 
 /// Number of attempts after which a caller waits for itself: seconds of spinning.
@@ -18,6 +19,7 @@ pub struct Spin(spin::Mutex<()>);
 const PATIENCE: u32 = if cfg!(test) { 1 << 22 } else { 1 << 27 };
 
 /// RAII guard of a [`Spin`].
+#[derive(Debug)]
 pub struct SpinGuard<'lock> {
     _held: spin::MutexGuard<'lock, ()>,
 }
@@ -49,20 +51,8 @@ unsafe impl RawLock for Spin {
 // SAFETY: dropping a guard stores to this mutex, and touches nothing else.
 unsafe impl AnyOrder for Spin {}
 
-impl Default for Spin {
-    fn default() -> Self {
-        Self::INIT
-    }
-}
-
 impl fmt::Debug for Spin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_locked() { "Spin(locked)" } else { "Spin(unlocked)" })
-    }
-}
-
-impl fmt::Debug for SpinGuard<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SpinGuard")
     }
 }

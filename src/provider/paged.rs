@@ -140,7 +140,7 @@ where
     /// Maps the pages `from..to`. If one cannot be mapped, unmaps the others again.
     fn map(&mut self, from: usize, to: usize) -> Result<(), BreakError> {
         for index in from..to {
-            if !self.map_one(self.page(index)) {
+            if self.map_one(self.page(index)).is_none() {
                 self.unmap(from, index);
                 return Err(BreakError::OutOfMemory);
             }
@@ -148,22 +148,16 @@ where
         Ok(())
     }
 
-    fn map_one(&mut self, page: Page<Size4KiB>) -> bool {
-        let Some(frame) = self.frames.allocate_frame() else { return false };
+    fn map_one(&mut self, page: Page<Size4KiB>) -> Option<()> {
+        let frame = self.frames.allocate_frame()?;
         // SAFETY: the frame is unused, and nothing else uses the page: the clauses of
         // `FrameAllocator` and of `new`.
-        match unsafe { self.mapper.map_to(page, frame, self.flags, &mut self.frames) } {
-            Ok(flush) => {
-                // The page was not present, so no TLB has it.
-                flush.ignore();
-                true
-            }
-            Err(_) => {
-                // SAFETY: the frame came from this allocator, and is not mapped.
-                unsafe { self.frames.deallocate_frame(frame) };
-                false
-            }
-        }
+        let mapped = unsafe { self.mapper.map_to(page, frame, self.flags, &mut self.frames) };
+        // SAFETY: the frame came from this allocator, and is not mapped.
+        let flush = mapped.map_err(|_| unsafe { self.frames.deallocate_frame(frame) }).ok()?;
+        // The page was not present, so no TLB has it.
+        flush.ignore();
+        Some(())
     }
 
     /// Unmaps the pages `from..to` and gives their frames back.

@@ -67,6 +67,13 @@ impl SlotWord {
         }
         self.state.store(BUSY, Ordering::Relaxed);
         light_fence();
+        self.what_or_put_back()
+    }
+
+    /// Returns the pointer of a word that the caller has set to busy. Sets it to free again if it has
+    /// none.
+    #[inline(always)]
+    fn what_or_put_back(&self) -> Option<NonNull<()>> {
         let what = NonNull::new(self.what.load(Ordering::Relaxed));
         if what.is_none() {
             self.put_back();
@@ -106,11 +113,7 @@ impl SlotWord {
         if self.state.swap(BUSY, Ordering::Acquire) == BUSY {
             return None;
         }
-        let what = NonNull::new(self.what.load(Ordering::Relaxed));
-        if what.is_none() {
-            self.put_back();
-        }
-        what
+        self.what_or_put_back()
     }
 
     /// Sets the word to free after [`take`](SlotWord::take), or for the first time.

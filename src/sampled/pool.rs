@@ -152,7 +152,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
 
     /// Returns the size of a live block that begins at an address of the pool.
     pub(super) fn size_of(&self, address: usize) -> Option<usize> {
-        let slot = &self.slots[self.slot_at(address).min(SLOTS - 1)];
+        let slot = &self.slots[self.slot_at(address)];
         let block = slot.block();
         (slot.state() == State::Live && block.start == address).then_some(block.len())
     }
@@ -179,7 +179,7 @@ impl<G, const SLOTS: usize> Pool<G, SLOTS> {
 
     /// Returns the report of a free of an address of the pool at which no live block begins.
     fn explain_free(&self, address: usize) -> SampleReport {
-        let slot = &self.slots[self.slot_at(address).min(SLOTS - 1)];
+        let slot = &self.slots[self.slot_at(address)];
         let is_block = slot.state() != State::New && slot.block().start == address;
         let kind = if is_block { SampledMisuse::DoubleFree } else { SampledMisuse::InvalidFree };
         report(kind, address, slot, true)
@@ -228,11 +228,10 @@ impl<G: GuardPages, const SLOTS: usize> Pool<G, SLOTS> {
             return None;
         }
         let granule = inside.pages.granule();
-        let len = (SLOTS * (SPAN + 1) + 1) * granule;
-        let Ok(base) = inside.pages.reserve(len) else {
-            inside.is_refused = true;
-            return None;
-        };
+        let len = (SLOTS * (SPAN + 1) + 1).checked_mul(granule);
+        let reserved = len.and_then(|len| Some((inside.pages.reserve(len).ok()?, len)));
+        inside.is_refused = reserved.is_none();
+        let (base, len) = reserved?;
         self.granule.store(granule, Ordering::Relaxed);
         self.range.set(base.as_ptr().expose_provenance(), len);
         Some(())
@@ -241,11 +240,10 @@ impl<G: GuardPages, const SLOTS: usize> Pool<G, SLOTS> {
     /// Frees a block. Returns a report if no live block begins at the address; or if one does, and
     /// something was written beside it: it is freed.
     pub(super) fn free(&self, address: usize, trace: Trace) -> Option<SampleReport> {
-        let slot = self.slots.get(self.slot_at(address));
-        let slot = slot.filter(|slot| slot.block().start == address);
-        let Some(slot) = slot.filter(|slot| slot.change(State::Live, State::Freeing)) else {
+        let slot = &self.slots[self.slot_at(address)];
+        if slot.block().start != address || !slot.change(State::Live, State::Freeing) {
             return Some(self.explain_free(address));
-        };
+        }
         slot.set_freed_by(trace);
         let report = self.verify(slot);
         slot.set_state(State::Freed);
@@ -366,4 +364,38 @@ unsafe fn has_only_fill(addresses: &Range<usize>) -> bool {
 /// Returns a pointer to an address of the pool, whose provenance `reserve` has exposed.
 fn pointer(address: usize) -> Option<NonNull<u8>> {
     NonNull::new(ptr::with_exposed_provenance_mut(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::MapError;
+
+    /// Pages so long that all of a pool would wrap.
+    struct LongPages;
+
+    // SAFETY: it reserves nothing.
+    unsafe impl GuardPages for LongPages {
+        fn granule(&self) -> usize {
+            1 << (usize::BITS - 4)
+        }
+
+        fn reserve(&mut self, len: usize) -> Result<NonNull<u8>, MapError> {
+            panic!("{len} bytes are too few");
+        }
+
+        unsafe fn open(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> {
+            Err(MapError::Refused)
+        }
+
+        unsafe fn close(&mut self, _: NonNull<u8>, _: usize) -> Result<(), MapError> {
+            Err(MapError::Refused)
+        }
+    }
+
+    #[test]
+    fn a_pool_that_no_addresses_hold_is_refused() {
+        let pool = Pool::<_, 64>::new(LongPages);
+        assert_eq!(pool.allocate(Layout::new::<u64>(), true, || Trace::UNKNOWN), None);
+    }
 }

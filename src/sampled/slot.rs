@@ -11,6 +11,7 @@
 //! frees the block changes the others. All fields are atomics, because a fault handler reads them
 //! at any time: a report about a slot that is changing at that moment may mix two blocks.
 
+use core::iter;
 use core::ops::Range;
 
 use crate::atomic::{AtomicU8, AtomicUsize};
@@ -34,15 +35,7 @@ pub(super) enum State {
 }
 
 impl State {
-    const fn of(number: u8) -> Self {
-        match number {
-            0 => Self::New,
-            1 => Self::Live,
-            2 => Self::Freeing,
-            3 => Self::Freed,
-            _ => Self::Resting,
-        }
-    }
+    const ALL: [Self; 5] = [Self::New, Self::Live, Self::Freeing, Self::Freed, Self::Resting];
 }
 
 /// Trace that a fault handler can read at any time.
@@ -55,9 +48,8 @@ impl SavedTrace {
     }
 
     fn save(&self, trace: Trace) {
-        let mut addresses = trace.addresses();
-        for place in &self.0 {
-            place.store(addresses.next().unwrap_or(0), Ordering::Relaxed);
+        for (place, address) in self.0.iter().zip(trace.addresses().chain(iter::repeat(0))) {
+            place.store(address, Ordering::Relaxed);
         }
     }
 
@@ -90,7 +82,7 @@ impl Slot {
     }
 
     pub(super) fn state(&self) -> State {
-        State::of(self.state.load(Ordering::Acquire))
+        State::ALL[usize::from(self.state.load(Ordering::Acquire))]
     }
 
     pub(super) fn set_state(&self, state: State) {

@@ -11,7 +11,7 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::fmt;
 use core::mem;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::provider::Cpu;
 
@@ -36,12 +36,6 @@ std::thread_local! {
 
 /// The key whose destructor reports the end of a thread, plus 1; 0 before it is created.
 static KEY: AtomicU32 = AtomicU32::new(0);
-
-/// Whether the process is registered for barriers: `UNTRIED`, `REGISTERED` or `REFUSED`.
-static BARRIER: AtomicU8 = AtomicU8::new(UNTRIED);
-const UNTRIED: u8 = 0;
-const REGISTERED: u8 = 1;
-const REFUSED: u8 = 2;
 
 /// `membarrier` commands.
 const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
@@ -172,11 +166,9 @@ unsafe impl Cpu for LinuxThreads {
     }
 
     fn barrier(&self) -> bool {
-        if BARRIER.load(Ordering::Relaxed) == UNTRIED {
-            let granted = membarrier(REGISTER_PRIVATE_EXPEDITED);
-            BARRIER.store(if granted { REGISTERED } else { REFUSED }, Ordering::Relaxed);
-        }
-        BARRIER.load(Ordering::Relaxed) == REGISTERED && membarrier(PRIVATE_EXPEDITED)
+        // The first barrier of a process is refused: the process must be registered.
+        membarrier(PRIVATE_EXPEDITED)
+            || membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED)
     }
 }
 

@@ -55,7 +55,7 @@ impl Model {
 
     /// True if the borrower was in the arena.
     fn borrow(&self, borrower: usize) -> bool {
-        if !self.slot.borrow(borrower) {
+        if !self.slot.borrow(State::Attached, State::Borrowed, borrower) {
             return false;
         }
         self.word.mark();
@@ -78,7 +78,7 @@ impl Model {
                 return self.slot.release(State::Abandoned);
             }
             self.word.clear();
-            if self.slot.orphan() {
+            if self.slot.change(State::Borrowed, State::Orphaned) {
                 return;
             }
             thread::yield_now();

@@ -155,8 +155,9 @@ fn who_is_interrupted_with_a_packet_keeps_nobody_waiting_and_a_child_forgets_the
         assert!(claimed.is_some() && mail.mailbox.is_empty());
         // Who interrupts has one block.
         mail.use_block(PACKETS);
+        let block = NonNull::from(&mail.blocks[PACKETS]).cast();
         // SAFETY: nobody else frees this block.
-        unsafe { mail.mailbox.send_one(NonNull::from(&mail.blocks[PACKETS]).cast()) };
+        unsafe { mail.mailbox.list.push(block, block) };
         assert_eq!(mail.take_up(PACKETS), 1 << (4 * PACKETS));
         // What comes behind the claim is in packets as far as there are any, and then in the list.
         (0..PACKETS).for_each(|block| mail.free(block..block + 1));
