@@ -162,17 +162,12 @@ pub use failing::Failing;
 pub use heap::{CheckedHeap, Heap, PlainHeap, SmallHeap};
 pub use inspect::{CellInfo, CellState, Cells, Picture, Stats};
 pub use ledger::{Ledger, LiveBlock, LiveSite};
-#[cfg(any(doc, target_arch = "aarch64"))]
-pub use lock::Aarch64Interrupts;
-#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
-pub use lock::CortexMInterrupts;
 #[cfg(feature = "critical-section")]
 pub use lock::CriticalSection;
-#[cfg(any(doc, target_arch = "x86_64"))]
-pub use lock::X86_64Interrupts;
-pub use lock::{AnyOrder, Interrupts, MaskInterrupts, RawLock, Spin};
-#[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
-pub use lock::{RiscvMachineInterrupts, RiscvSupervisorInterrupts};
+pub use lock::{
+    Aarch64Interrupts, AnyOrder, CortexMInterrupts, Interrupts, MaskInterrupts, RawLock,
+    RiscvMachineInterrupts, RiscvSupervisorInterrupts, Spin, X86_64Interrupts,
+};
 #[cfg(feature = "critical-section")]
 pub use locked::CriticalHeap;
 pub use locked::{HeapGuard, HeapMutGuard, Locked, LockedHeap};

@@ -5,6 +5,7 @@ use core::fmt;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::global::or_null;
 use crate::inspect::Stats;
 use crate::lock::{RawLock, Spin};
 use crate::placed::Placed;
@@ -211,7 +212,7 @@ unsafe impl<H: GlobalAlloc, L: RawLock> GlobalAlloc for ReserveHeap<H, L> {
         let Some(block) = NonNull::new(block) else { return ptr::null_mut() };
         // SAFETY: by `GlobalAlloc::realloc`, the block is live, has this layout, and the new size
         // makes one.
-        unsafe { self.reallocate(block, layout, new_size) }.map_or(ptr::null_mut(), NonNull::as_ptr)
+        or_null(unsafe { self.reallocate(block, layout, new_size) })
     }
 }
 

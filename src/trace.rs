@@ -10,19 +10,16 @@
 use core::fmt;
 use core::ops::Range;
 
-/// Maximum number of return addresses of a trace.
-const DEPTH: usize = 8;
-
 /// Return addresses of a call, the innermost first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Trace([usize; DEPTH]);
+pub struct Trace([usize; Trace::DEPTH]);
 
 impl Trace {
     /// Trace of an unknown caller.
-    pub const UNKNOWN: Self = Self([0; DEPTH]);
+    pub const UNKNOWN: Self = Self([0; Self::DEPTH]);
 
     /// Maximum number of return addresses of a trace.
-    pub const DEPTH: usize = DEPTH;
+    pub const DEPTH: usize = 8;
 
     /// Returns the trace of these return addresses, as far as they fit.
     #[must_use]

@@ -56,8 +56,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
-    /// Makes the arenas of a new slot, as far as they do not exist yet. The second one gets memory at
-    /// once: an interrupt handler may not be able to wait for it.
+    /// Makes the arenas of a new slot, as far as they do not exist yet. The second one gets memory
+    /// at once: an interrupt handler may not be able to wait for it.
     fn furnish(self, slot: &Slot<Arena<B, M, P, L>>, number: usize, levels: usize) -> bool {
         for level in (0..levels).filter(|&level| slot.arena(level).is_none()) {
             let Some(owner) = Owner::from_index(number * LEVELS + level) else { return false };

@@ -20,11 +20,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline(always)]
     pub unsafe fn deallocate_by_ptr(&self, block: NonNull<u8>) {
         // SAFETY: the clauses are those of this method.
-        unsafe {
-            if !self.push_at_hand(block.as_ptr()) {
-                self.deallocate_slowly(block, None);
-            }
-        }
+        unsafe { self.free_block(block, None) };
     }
 
     /// Returns the usable size of a block of any arena, in bytes: at least the requested size. 0 if

@@ -89,9 +89,20 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the clauses are those of this method.
+        unsafe { self.free_block(block, Some(served::<P>(layout))) };
+    }
+
+    /// Frees a block, whose layout the heap was asked for, if it is known.
+    ///
+    /// # Safety
+    ///
+    /// The clauses of [`deallocate`](ArenaHeap::deallocate), if the layout is known.
+    #[inline(always)]
+    pub(super) unsafe fn free_block(&self, block: NonNull<u8>, layout: Option<Layout>) {
+        // SAFETY: the clauses are those of this method.
         unsafe {
             if !self.push_at_hand(block.as_ptr()) {
-                self.deallocate_slowly(block, Some(served::<P>(layout)));
+                self.deallocate_slowly(block, layout);
             }
         }
     }

@@ -83,9 +83,6 @@ pub use linux::LinuxHeap;
 /// Maximum size of a block of an arena, in bytes: a larger one comes from the parent.
 const LARGE: usize = 128 << 10;
 
-/// Maximum alignment of a block of an arena, in bytes: a more aligned one comes from the parent.
-const ALIGNED: usize = MOST_ALIGNED;
-
 /// Returns the layout that a heap is asked for. A block that another caller frees holds a link on
 /// its way back: a checked heap, which verifies the bytes behind the caller's, takes at least a
 /// word.
@@ -106,9 +103,9 @@ const fn has_fast_paths<P: Profile>() -> bool {
     !P::CHECKED && <P::ArenaLayerOf<OfArena<P>> as Layer<OfArena<P>>>::PRESENT
 }
 
-/// Returns whether blocks of this layout come from the parent.
+/// Returns whether blocks of this layout, which is long or over-aligned, come from the parent.
 const fn is_large(layout: Layout) -> bool {
-    layout.size() > LARGE || layout.align() > ALIGNED
+    layout.size() > LARGE || layout.align() > MOST_ALIGNED
 }
 
 /// A heap for many CPUs or threads: each allocates from an arena of its own, without a lock.

@@ -133,13 +133,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         };
         // SAFETY: two blocks, which do not overlap, each at least as long as what is copied.
         unsafe { moved.copy_from_nonoverlapping(block, capacity.min(new.size())) };
-        // The caller gives the old block up; its contents are in the new one.
-        match old {
-            // SAFETY: the old block is given up.
-            Some(old) => unsafe { self.deallocate(block, old) },
-            // SAFETY: as before.
-            None => unsafe { self.deallocate_by_ptr(block) },
-        }
+        // SAFETY: the caller gives the old block up; its contents are in the new one.
+        unsafe { self.free_block(block, old) };
         Some(moved)
     }
 

@@ -5,6 +5,7 @@ use core::fmt;
 use super::{CellInfo, CellState, LayerView, View};
 use crate::chunks::Tuning;
 use crate::provider::{Map, Source};
+use crate::space::Extent;
 
 /// Statistics of a heap. All sizes are in bytes; the size of a cell is that of its payload, without
 /// the header.
@@ -98,11 +99,9 @@ impl<B: Source, M: Map, P: Tuning, L: LayerView> View<'_, B, M, P, L> {
             mapped_blocks: self.large.mapped.blocks(),
             peak_bytes: chunks.counters().peak_bytes(),
             added_bytes: chunks.space().added(),
+            brk: chunks.space().extent().map_or(0, Extent::brk),
             ..Stats::default()
         };
-        if let Some(extent) = chunks.space().extent() {
-            stats.brk = extent.brk();
-        }
         if !chunks.has_stopped() {
             stats.granted_bytes = chunks.space().granted();
             stats.holes = chunks.space().regions().count().saturating_sub(1);

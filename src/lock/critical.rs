@@ -35,7 +35,6 @@ pub struct CriticalGuard<'lock> {
 // SAFETY: one caller at a time is in the critical section, which synchronizes callers. A holder
 // that locks again, inside its own critical section, finds `held` set and does not return.
 unsafe impl RawLock for CriticalSection {
-    #[allow(clippy::declare_interior_mutable_const, reason = "as in the trait")]
     const INIT: Self = Self { held: AtomicBool::new(false) };
 
     type Guard<'lock> = CriticalGuard<'lock>;

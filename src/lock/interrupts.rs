@@ -1,8 +1,8 @@
 //! The interrupt flags of common processors, for [`MaskInterrupts`](crate::MaskInterrupts).
 //!
-//! Each type exists where its processor is the target. All of them mask interrupts of the current
-//! CPU only, and only those that can be masked: a non-maskable interrupt, or a fault, must not
-//! allocate.
+//! Each type implements [`Interrupts`] where its processor is the target. All of them mask
+//! interrupts of the current CPU only, and only those that can be masked: a non-maskable interrupt,
+//! or a fault, must not allocate.
 
 #[allow(unused_imports, reason = "each target uses its own")]
 use core::arch::asm;
@@ -11,8 +11,6 @@ use core::arch::asm;
 use super::Interrupts;
 
 /// Interrupts of x86_64 (the flag IF), for code in ring 0.
-#[cfg(any(doc, target_arch = "x86_64"))]
-#[cfg_attr(docsrs, doc(cfg(target_arch = "x86_64")))]
 #[derive(Debug)]
 pub enum X86_64Interrupts {}
 
@@ -43,8 +41,6 @@ unsafe impl Interrupts for X86_64Interrupts {
 }
 
 /// Interrupts of Cortex-M (the register PRIMASK), for privileged code.
-#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
-#[cfg_attr(docsrs, doc(cfg(all(target_arch = "arm", target_feature = "mclass"))))]
 #[derive(Debug)]
 pub enum CortexMInterrupts {}
 
@@ -77,8 +73,6 @@ unsafe impl Interrupts for CortexMInterrupts {
 macro_rules! riscv {
     ($(#[$doc:meta])* $name:ident, $register:literal, bit $bit:literal) => {
         $(#[$doc])*
-        #[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
-        #[cfg_attr(docsrs, doc(cfg(any(target_arch = "riscv32", target_arch = "riscv64"))))]
         #[derive(Debug)]
         pub enum $name {}
 
@@ -128,8 +122,6 @@ riscv! {
 }
 
 /// Interrupts of aarch64 (IRQ and FIQ in DAIF), for code at EL1 and above.
-#[cfg(any(doc, target_arch = "aarch64"))]
-#[cfg_attr(docsrs, doc(cfg(target_arch = "aarch64")))]
 #[derive(Debug)]
 pub enum Aarch64Interrupts {}
 

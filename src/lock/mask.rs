@@ -91,7 +91,6 @@ impl<I: Interrupts> Drop for Restore<I> {
 // SAFETY: the inner lock has one holder at a time and synchronizes them. A guard contains a guard
 // of the inner lock.
 unsafe impl<L: RawLock, I: Interrupts> RawLock for MaskInterrupts<L, I> {
-    #[allow(clippy::declare_interior_mutable_const, reason = "as in the trait")]
     const INIT: Self = Self { lock: L::INIT, interrupts: PhantomData };
 
     type Guard<'lock>

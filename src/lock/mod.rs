@@ -13,6 +13,11 @@
 //! Rules of this folder: a lock does not know what it protects. It does not allocate, or not from
 //! the heap behind it.
 
+#![allow(
+    clippy::declare_interior_mutable_const,
+    reason = "the initial values of locks, not locks themselves"
+)]
+
 #[cfg(feature = "critical-section")]
 mod critical;
 mod interrupts;
@@ -23,14 +28,10 @@ mod spin;
 
 #[cfg(feature = "critical-section")]
 pub use critical::CriticalSection;
-#[cfg(any(doc, target_arch = "aarch64"))]
-pub use interrupts::Aarch64Interrupts;
-#[cfg(any(doc, all(target_arch = "arm", target_feature = "mclass")))]
-pub use interrupts::CortexMInterrupts;
-#[cfg(any(doc, target_arch = "x86_64"))]
-pub use interrupts::X86_64Interrupts;
-#[cfg(any(doc, target_arch = "riscv32", target_arch = "riscv64"))]
-pub use interrupts::{RiscvMachineInterrupts, RiscvSupervisorInterrupts};
+pub use interrupts::{
+    Aarch64Interrupts, CortexMInterrupts, RiscvMachineInterrupts, RiscvSupervisorInterrupts,
+    X86_64Interrupts,
+};
 pub use mask::{Interrupts, MaskInterrupts};
 pub use spin::Spin;
 
@@ -65,10 +66,6 @@ pub use spin::Spin;
 )]
 pub unsafe trait RawLock {
     /// An unlocked lock.
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "the initial value of a lock, not a lock itself"
-    )]
     const INIT: Self;
 
     /// RAII guard: unlocks when it is dropped.

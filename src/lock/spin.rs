@@ -26,7 +26,6 @@ pub struct SpinGuard<'lock> {
 
 // SAFETY: a `spin::Mutex` has one guard at a time. Locking acquires what the last guard released.
 unsafe impl RawLock for Spin {
-    #[allow(clippy::declare_interior_mutable_const, reason = "as in the trait")]
     const INIT: Self = Self(spin::Mutex::new(()));
 
     type Guard<'lock> = SpinGuard<'lock>;

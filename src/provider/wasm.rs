@@ -1,6 +1,5 @@
 //! The linear memory of a WebAssembly module as a break (feature `wasm`).
 
-use core::fmt;
 use core::ptr::{self, NonNull};
 
 use super::{Break, BreakError};
@@ -31,6 +30,7 @@ const PAGE: usize = 1 << 16;
 /// # Invariants
 ///
 /// `end` is null before the first grant, then the end of the last grant.
+#[derive(Debug)]
 pub struct WasmBreak<M = Module> {
     memory: M,
     end: *mut u8,
@@ -158,12 +158,6 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
     /// Linear memory does not shrink.
     unsafe fn shrink(&mut self, _: usize) -> Result<(), BreakError> {
         Err(BreakError::Refused)
-    }
-}
-
-impl<M> fmt::Debug for WasmBreak<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WasmBreak").field("end", &self.end).finish_non_exhaustive()
     }
 }
 

@@ -70,8 +70,8 @@ impl SlotWord {
         self.what_or_put_back()
     }
 
-    /// Returns the pointer of a word that the caller has set to busy. Sets it to free again if it has
-    /// none.
+    /// Returns the pointer of a word that the caller has set to busy. Sets the word to free again if
+    /// it has none.
     #[inline(always)]
     fn what_or_put_back(&self) -> Option<NonNull<()>> {
         let what = NonNull::new(self.what.load(Ordering::Relaxed));

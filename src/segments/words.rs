@@ -45,12 +45,6 @@ impl SegmentWords {
         self.owner
     }
 
-    /// Returns the word of an address in a segment.
-    #[inline]
-    fn word(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.segments()?.slab_word_at(address)
-    }
-
     /// Returns the segment in which an address lies, if it is one of the owner's.
     fn segment_of(&self, address: usize) -> Option<Segment> {
         let map = self.segments()?;
@@ -69,7 +63,7 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
 
     #[inline]
     fn word_at_hand(&self, address: usize) -> Option<NonNull<Slab>> {
-        self.word(address)
+        self.segments()?.slab_word_at(address)
     }
 
     fn word_elsewhere(&self, _: usize) -> Option<NonNull<Slab>> {
@@ -79,7 +73,9 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
     #[inline]
     fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
         // SAFETY: words lead to valid descriptors.
-        self.word(address).filter(|slab| unsafe { slab.as_ref() }.state() != State::Absent)
+        self.segments()?
+            .slab_word_at(address)
+            .filter(|slab| unsafe { slab.as_ref() }.state() != State::Absent)
     }
 
     fn reaches(&self, _: usize, _: usize) -> bool {
