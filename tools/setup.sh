@@ -11,7 +11,8 @@
 #     setup.sh ─┬─ elsewhere.sh   without apt-get: what is missing, and the packages of four other systems
 #               ├─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
 #               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
-#               │                   rustup.sh   a nightly that is here, or one that rustup fetches
+#               │                   rustup.sh   a nightly that is here, or one that rustup fetches;
+#               │                               for the tests: the oldest Rust of the allocator
 #               │                   debian.sh   Debian's packages, behind a sysroot of our own
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
@@ -80,6 +81,7 @@ main() {
     fi
     if [ "$purpose" = test ]; then
         lints_ready  || lints_install
+        oldest_ready || oldest_install
         host32_ready || host32_install
         sanitizers_ready || sanitizers_install
         programs_ready || programs_install

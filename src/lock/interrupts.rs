@@ -40,11 +40,12 @@ unsafe impl Interrupts for X86_64Interrupts {
     }
 }
 
-/// Interrupts of Cortex-M (the register PRIMASK), for privileged code.
+/// Interrupts of Cortex-M (the register PRIMASK), for privileged code. Other ARM processors do not
+/// have this register: there, a program that uses the type does not assemble.
 #[derive(Debug)]
 pub enum CortexMInterrupts {}
 
-#[cfg(all(target_arch = "arm", target_feature = "mclass"))]
+#[cfg(all(target_arch = "arm", target_os = "none"))]
 // SAFETY: with PRIMASK set only NMI and HardFault are delivered to this CPU. `restore` writes what
 // `mask` read.
 unsafe impl Interrupts for CortexMInterrupts {

@@ -12,7 +12,7 @@ use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use brkalloc::{CriticalHeap, FixedBreak};
+use brkalloc::{CortexMInterrupts, FixedBreak, Heap, Locked, MaskInterrupts, Spin};
 use cortex_m::interrupt::Mutex;
 use cortex_m::peripheral::{Peripherals, syst::SystClkSource};
 use cortex_m_rt::{entry, exception};
@@ -23,8 +23,8 @@ static mut ARENA: [u8; SIZE] = [0; SIZE];
 
 #[global_allocator]
 // SAFETY: nothing else names ARENA.
-static HEAP: CriticalHeap<FixedBreak> =
-    CriticalHeap::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
+static HEAP: Locked<Heap<FixedBreak>, MaskInterrupts<Spin, CortexMInterrupts>> =
+    Locked::new(unsafe { FixedBreak::from_raw((&raw mut ARENA).cast(), SIZE) });
 
 const MOST_TICKS: usize = 1_000;
 

@@ -34,7 +34,17 @@ const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "1");
 /// The plain `cargo` on PATH, run in `folder`, with its build output in `target/<sort>` of the
 /// project.
 pub fn host(project: &Project, folder: &Path, sort: &str) -> Command {
-    let mut command = Command::new("cargo");
+    for_host(Command::new("cargo"), project, folder, sort)
+}
+
+/// The same of a toolchain of rustup's.
+pub fn of_toolchain(toolchain: &str, project: &Project, folder: &Path, sort: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]);
+    for_host(command, project, folder, sort)
+}
+
+fn for_host(mut command: Command, project: &Project, folder: &Path, sort: &str) -> Command {
     clean(&mut command);
     command.current_dir(folder).env("CARGO_TARGET_DIR", project.target(sort));
     command

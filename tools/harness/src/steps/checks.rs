@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Context, Outcome, Screen, Step, Tier};
+use super::{Context, Outcome, Screen, Step, Tier, oldest};
 use crate::kinds;
 use crate::unsafe_sites::Inventory;
 use crate::{Error, cargo, libtest, process};
@@ -24,6 +24,7 @@ pub(super) fn steps() -> Vec<Step> {
         Step::check(Tier::Check, "clippy", clippy),
         Step::alone(Tier::Check, "unsafe: the inventory of docs/UNSAFE.md", unsafe_sites),
         Step::check(Tier::Test, "check: each feature of the allocator alone", features),
+        oldest::step(),
         Step::check(Tier::All, "clippy: allocator with core's Allocator", clippy_nightly),
         Step::check(Tier::Test, "clippy: kernels and their programs", clippy_kernels),
         Step::check(Tier::Test, "clippy: fuzz", clippy_fuzz),

@@ -26,17 +26,10 @@ fn run(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
                 .into(),
         ));
     };
-    let host = cargo::host(&context.project, context.project.root(), "miri");
-    let mut command = Command::new("rustup");
-    command.args(["run", &toolchain, "cargo", "miri", "test", "--package", "brkalloc", "--lib"]);
+    let mut command =
+        cargo::of_toolchain(&toolchain, &context.project, context.project.root(), "miri");
+    command.args(["miri", "test", "--package", "brkalloc", "--lib"]);
     command.args(["--features", ALLOCATOR_FEATURES]);
-    for (name, value) in host.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(context.project.root());
     // Fenceposts of other regions are found by an address that was exposed.
     // Property tests look for files of earlier failures.
     command.env("MIRIFLAGS", "-Zmiri-permissive-provenance -Zmiri-disable-isolation");

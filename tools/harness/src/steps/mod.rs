@@ -31,6 +31,7 @@ mod kernel;
 mod labs;
 mod libmalloc;
 mod miri;
+mod oldest;
 mod rows;
 mod rules;
 mod sanitizers;
