@@ -6,9 +6,11 @@
 #     SECONDS_LEFT=600 sh tools/mutants.sh     try mutants for that long, from where the last run stopped
 #     sh tools/mutants.sh table                print what became of all mutants so far, a line a file, and each survivor
 #
-# `make soak` calls it with a share of its time. cargo-mutants makes the mutants. It forgets a run
-# that was ended before it began the next one, so the outcome of each mutant is appended to
-# target/mutants/tried: a change of the mutated file makes its mutants new ones.
+# `make soak` calls it with a share of its time. cargo-mutants makes the mutants, in a copy of the
+# sources that keeps its builds: the next mutant compiles what it changed. Unit tests are tried
+# first, unoptimised: they take seconds, and the suites only see what passed them. cargo-mutants
+# forgets a run that was ended before it began the next one, so the outcome of each mutant is
+# appended to target/mutants/tried: a change of the mutated file makes its mutants new ones.
 
 set -eu
 
@@ -17,6 +19,7 @@ root=$(dirname -- "$here")
 setup_dir=$root/target/setup
 folder=$root/target/mutants
 tried=$folder/tried
+tree=$folder/tree
 
 . "$here/setup/common.sh"
 
@@ -26,8 +29,8 @@ files='src/cell/*.rs src/bins/*.rs src/chunks/*.rs src/slabs/slab.rs src/slabs/s
 # Mutants that one call of cargo-mutants tries, between two looks at the clock.
 batch=8
 
-# The tests: all but those that search or wait.
-tests='--lib --test all -- --skip worlds:: --skip threads --skip single_step'
+# Tests that search or wait, and are left out.
+slow='--skip worlds:: --skip threads --skip single_step'
 
 main() {
     mkdir -p "$folder" "$setup_dir/mutants"
@@ -50,9 +53,8 @@ install() {
 
 # The mutants, one a line: `DIGEST NAME`, where the digest is that of the file.
 all_mutants() {
-    for pattern in $files; do
-        (cd "$root" && cargo mutants --list --package brkalloc --file "$pattern" 2>/dev/null)
-    done | sort -u | while IFS= read -r name; do
+    # shellcheck disable=SC2046,SC2086 # names of files are words
+    (cd "$root" && cargo mutants --list --package brkalloc $(printf -- '--file %s ' $files)) | while IFS= read -r name; do
         printf '%s %s\n' "$(digest "${name%%:*}")" "$name"
     done
 }
@@ -64,38 +66,60 @@ digest() {
 # Tries mutants that have no outcome, until the time is over.
 try() {
     end=$(($(date +%s) + ${SECONDS_LEFT:-600}))
+    copy_sources
     all_mutants >"$folder/all"
     while [ "$(date +%s)" -lt "$end" ]; do
-        awk 'NR == FNR { known[$0] = 1; next } !($0 in known)' "$folder/known" "$folder/all" 2>/dev/null >"$folder/left" ||
-            cp "$folder/all" "$folder/left"
+        cut -d' ' -f2- "$tried" | sort -u >"$folder/known"
         # A spread over all files says more than the first file's.
-        shuf --random-source="$folder/all" "$folder/left" | head -n "$batch" >"$folder/batch"
+        grep -vxFf "$folder/known" "$folder/all" | shuf --random-source="$folder/all" | head -n "$batch" |
+            cut -d' ' -f2- >"$folder/batch"
         [ -s "$folder/batch" ] || { say "mutants: all $(wc -l <"$folder/all") have been tried"; break; }
-        run_batch || break
+        ran=0
+        run "$folder/batch" 120 --lib
+        cp "$folder/mutants.out/missed.txt" "$folder/batch" || break
+        run "$folder/batch" 600 --profile suites --test all
+        outcome missed
+        [ "$ran" -gt 0 ] || break
     done
     table
 }
 
-# Runs the mutants of the batch, and appends their outcomes.
-run_batch() {
-    # Each name as a whole: cargo-mutants takes regular expressions.
-    pattern=$(cut -d' ' -f2- "$folder/batch" | sed 's/[][\.*^$()+?{}|]/\\&/g; s/^/^/; s/$/$/' | paste -s -d'|' -)
-    # Mutants of fields pass the expression whatever it is, so the files are named as well.
-    only=$(cut -d' ' -f2- "$folder/batch" | cut -d: -f1 | sort -u | sed 's/^/--file /')
+# Copies the sources to where they are changed. Times of files stay, so that builds do.
+copy_sources() {
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    (cd "$root" && git ls-files -z | tar --null --files-from=- -cf -) | tar -C "$tree" -xpf -
+}
+
+# Tries the mutants that file $1 names, for at most $2 seconds each, with the tests that the other
+# arguments say. Appends the outcomes of all that these tests decide.
+run() {
+    names=$1 limit=$2
+    shift 2
     rm -rf "$folder/mutants.out"
+    left=$((end - $(date +%s)))
+    [ -s "$names" ] && [ "$left" -gt 0 ] || return 0
+    # Each name as a whole: cargo-mutants takes regular expressions.
+    pattern=$(sed 's/[][\.*^$()+?{}|]/\\&/g; s/^/^/; s/$/$/' "$names" | paste -s -d'|' -)
+    # Mutants of fields pass the expression whatever it is, so the files are named as well.
+    only=$(cut -d: -f1 "$names" | sort -u | sed 's/^/--file /')
     # shellcheck disable=SC2086 # files and tests are words
-    (cd "$root" && PROPTEST_CASES=16 timeout "$((end - $(date +%s)))" nice -n 19 cargo mutants --package brkalloc \
-        $only --re "$pattern" --output "$folder" --profile suites --features case-finder/one-profile --baseline skip \
-        --timeout 600 --no-shuffle --colors never -- $tests) >"$folder/mutants.log" 2>&1 || true
-    ran=0
-    for outcome in caught missed timeout unviable; do
-        while IFS= read -r name; do
-            printf '%s %s %s\n' "$outcome" "$(digest "${name%%:*}")" "$name" >>"$tried"
-            ran=$((ran + 1))
-        done <"$folder/mutants.out/$outcome.txt"
-    done 2>/dev/null
-    cut -d' ' -f2- "$tried" | sort -u >"$folder/known"
-    [ "$ran" -gt 0 ]
+    (cd "$tree" && PROPTEST_CASES=16 CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$folder/build" \
+        timeout "$left" nice -n 19 cargo mutants --in-place --package brkalloc $only --re "$pattern" \
+        --output "$folder" --features case-finder/one-profile --baseline skip --timeout "$limit" --no-shuffle --colors never \
+        -- "$@" -- $slow) >"$folder/mutants.log" 2>&1 || true
+    outcome caught
+    outcome timeout
+    outcome unviable
+}
+
+# Appends the mutants of the last run with outcome $1.
+outcome() {
+    [ -e "$folder/mutants.out/$1.txt" ] || return 0
+    while IFS= read -r name; do
+        printf '%s %s %s\n' "$1" "$(digest "${name%%:*}")" "$name" >>"$tried"
+        ran=$((ran + 1))
+    done <"$folder/mutants.out/$1.txt"
 }
 
 # A line a file, then the survivors.

@@ -5,16 +5,16 @@
 #     MINUTES=600 sh tools/soak.sh
 #
 #     first      worlds         tests/worlds.rs, 1/4 of the time          all short programs, the shortest first
-#     round      simple_heap    libFuzzer, 2/24 of a round               programs that reach code nothing reached before
-#     after      heap           libFuzzer, 5/24                          (fuzz/targets, from fuzz/seeds on)
-#     round      address_space  libFuzzer, 2/24
-#                properties     tests/properties.rs, 3/24                random programs, with new seeds each time
-#                arenas         tests/arenas.rs, 3/24                    threads in every constellation, for longer
-#                forks          forks among threads, 1/24                malloc/tests and tests/arenas, again and again
-#                limits         refused memory, 1/24                     a break, mappings or frames that are refused
-#                ring3          tests/qemu/programs/fuzz.rs, 3/24        random system calls, on 32 to 128 MiB
-#                smp            the same with two CPUs, 2/24
-#                mutants        tools/mutants.sh, 2/24                   changes of the allocator that a test must notice
+#                mutants        tools/mutants.sh, 1/12 of the time       changes of the allocator that a test must notice
+#     round      simple_heap    libFuzzer, 2/22 of a round               programs that reach code nothing reached before
+#     after      heap           libFuzzer, 5/22                          (fuzz/targets, from fuzz/seeds on)
+#     round      address_space  libFuzzer, 2/22
+#                properties     tests/properties.rs, 3/22                random programs, with new seeds each time
+#                arenas         tests/arenas.rs, 3/22                    threads in every constellation, for longer
+#                forks          forks among threads, 1/22                malloc/tests and tests/arenas, again and again
+#                limits         refused memory, 1/22                     a break, mappings or frames that are refused
+#                ring3          tests/qemu/programs/fuzz.rs, 3/22        random system calls, on 32 to 128 MiB
+#                smp            the same with two CPUs, 2/22
 #
 # Heaps are run by tests/common/driver.rs, address spaces by kernel-demo/src/address_space/model. It
 # ends at the first failure: with status 1 and the input that failed, as a file and as a list of
@@ -51,10 +51,10 @@ history=${SOAK_HISTORY:-$root/docs/soak.log}
 # Seconds of one round: short enough to see all parts at work early.
 round_seconds=240
 
-# The parts of a round, with their shares in 24ths.
-parts='simple_heap:2 heap:5 address_space:2 properties:3 arenas:3 forks:1 limits:1 ring3:3 smp:2 mutants:2'
+# The parts of a round, with their shares in 22nds.
+parts='simple_heap:2 heap:5 address_space:2 properties:3 arenas:3 forks:1 limits:1 ring3:3 smp:2'
 
-# Shortest soak, in seconds, whose rounds have mutants: one takes a minute or more.
+# Shortest soak, in seconds, that has mutants: one takes up to a minute, and the first one longer.
 mutants_from=1800
 
 # The longest input, in bytes: about 400 operations. Longer ones find little more and take longer.
@@ -79,7 +79,7 @@ main() {
     commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
     # A `+` for changes that no commit has, but for those of the history.
     git -C "$root" diff --quiet HEAD -- . ':!docs' 2>/dev/null || commit=$commit+
-    for part in worlds $parts; do
+    for part in worlds mutants $parts; do
         eval "${part%%:*}_total=0"
     done
     left=$seconds next=''
@@ -90,8 +90,11 @@ main() {
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((left / 60))"
     [ "$seconds" -ge "$mutants_from" ] || printf 'soak: left out: mutants: they take %s min and more\n' "$((mutants_from / 60))"
     end=$(($(now) + left))
-    [ -n "$next" ] || worlds "$((seconds / 4))"
-    while [ "$((end - $(now)))" -ge 24 ]; do
+    if [ -z "$next" ]; then
+        worlds "$((seconds / 4))"
+        [ "$seconds" -lt "$mutants_from" ] || mutants "$((seconds / 12))"
+    fi
+    while [ "$((end - $(now)))" -ge 22 ]; do
         for part in $parts; do
             name=${part%%:*} left=$((end - $(now)))
             if [ -n "$next" ] && [ "$next" != "$name" ]; then
@@ -99,7 +102,7 @@ main() {
             fi
             next=''
             round=$((left < round_seconds ? left : round_seconds))
-            share=$((round * ${part#*:} / 24))
+            share=$((round * ${part#*:} / 22))
             [ "$share" -gt 0 ] || continue
             save "$name"
             run_part "$name" "$share"
@@ -119,7 +122,6 @@ run_part() {
         limits) suite limits "$2" 1 'growth:: edges::' && libmalloc limits "$2" "$limit_tests" ;;
         ring3) kernel ring3 "$2" 1 ;;
         smp) kernel smp "$2" 2 ;;
-        mutants) [ "$seconds" -lt "$mutants_from" ] || mutants "$2" ;;
     esac
 }
 
@@ -127,7 +129,7 @@ run_part() {
 save() {
     {
         printf 'minutes=%s commit=%s left=%s next=%s' "$MINUTES" "$commit" "$left" "$1"
-        for part in worlds $parts; do
+        for part in worlds mutants $parts; do
             eval "printf ' %s_total=%s' ${part%%:*} \"\$${part%%:*}_total\""
         done
         printf '\n'
@@ -179,13 +181,22 @@ prepare() {
 
 # RUSTC_BOOTSTRAP lets a stable compiler take the -Z flags of cargo-fuzz.
 build() {
-    printf 'soak: building the fuzz targets (sanitizer: %s) and the property tests\n' "$sanitizer"
+    printf 'soak: building the fuzz targets (sanitizer: %s), the suites and the C library\n' "$sanitizer"
     (cd "$root/fuzz" && RUSTC_BOOTSTRAP=1 "$setup_dir/bin/cargo-fuzz" fuzz build \
         --sanitizer "$sanitizer" --target-dir "$fuzz_dir" >"$log" 2>&1) || build_failed
     (cd "$root" && cargo test --release --test all --no-run >"$log" 2>&1) || build_failed
+    malloc build --package brkmalloc >"$log" 2>&1 || build_failed
+    malloc test --package brkmalloc-tests --test small_programs --no-run >"$log" 2>&1 || build_failed
     sh "$here/setup.sh" run >"$log" 2>&1 || build_failed
     programs=$fuzz_dir/$(rustc --print host-tuple)/release
     : >"$log"
+}
+
+# Runs cargo command $1 on the C library and its tests, with the other arguments.
+malloc() {
+    command=$1
+    shift
+    (cd "$root" && cargo "$command" --release --manifest-path malloc/Cargo.toml --target-dir target "$@")
 }
 
 build_failed() {
@@ -296,8 +307,7 @@ libmalloc() {
     while [ "$(($(now) - since))" -lt "$2" ]; do
         status=0
         # shellcheck disable=SC2086 # names of tests are words
-        (cd "$root" && cargo test --release --manifest-path malloc/Cargo.toml --target-dir target --package brkmalloc-tests --test small_programs -- $3) \
-            >"$fuzz_dir/part.log" 2>&1 || status=$?
+        malloc test --package brkmalloc-tests --test small_programs -- $3 >"$fuzz_dir/part.log" 2>&1 || status=$?
         cat "$fuzz_dir/part.log" >>"$log"
         passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$fuzz_dir/part.log")
         ran=$((ran + ${passed:-0}))
@@ -336,7 +346,7 @@ progress() {
 summary() {
     trap - INT TERM
     counts=''
-    for part in worlds $parts; do
+    for part in worlds mutants $parts; do
         eval "counts=\"\$counts ${part%%:*} \$${part%%:*}_total;\""
     done
     executions=$((simple_heap_total + heap_total + address_space_total))
