@@ -211,6 +211,8 @@ mod documents {
     #[doc = include_str!("../docs/PORTING.md")]
     struct Porting;
 
+    /// One of its examples is a program of Linux.
+    #[cfg(all(feature = "linux", target_os = "linux"))]
     #[doc = include_str!("../README.md")]
     struct Readme;
 }
