@@ -140,10 +140,10 @@ heap-map: ## draw the heap whose cells the log IN lists, as the SVG picture OUT
 	@cargo run --quiet --package heapmap -- $(if $(IN),'$(IN)') --out '$(or $(OUT),target/heap-map.svg)' $(if $(WALK),--walk $(WALK))
 
 lab: ## put the stub of LAB into labs/student; labs/README.md tells the rest
-	@$(GRADE) lab $(or $(LAB),$(error which lab? say for example: make lab LAB=1)) $(if $(SEED),--seed $(SEED))
+	@$(GRADE) lab '$(or $(LAB),$(error which lab? say for example: make lab LAB=1))' $(if $(SEED),--seed $(SEED))
 
 grade: ## test what labs/student has of LAB, and print points, and what was seen of each lost one
-	@$(GRADE) grade $(or $(LAB),$(error which lab? say for example: make grade LAB=1))
+	@$(GRADE) grade '$(or $(LAB),$(error which lab? say for example: make grade LAB=1))'
 
 scoreboard: ## replay traces of real programs on the heaps of the labs: utilisation times throughput
 	@$(GRADE) scoreboard

@@ -42,7 +42,9 @@ impl fmt::Display for Error {
             Self::Table(path, what) | Self::Stub(path, what) => {
                 write!(f, "{}: {what}", path.display())
             }
-            Self::NoLab(number) => write!(f, "there is no lab {number:?}: the labs are 1 to 10"),
+            Self::NoLab(number) => {
+                write!(f, "LAB: there is no lab {number:?}; give one number, 1 to 10")
+            }
             Self::Start(program, error) => write!(f, "{program} cannot be started: {error}"),
             Self::NoTest(name) => write!(f, "no test has the name {name}"),
             Self::NoModule(path) => {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use crate::error::Error;
-use crate::program::{self, Built, Told, Verdict};
+use crate::program::{self, Built, Patience, Told, Verdict};
 use crate::project::Project;
 use crate::seen::{Seen, without_detours};
 use crate::table::{Bug, Lab, Tables, Test};
@@ -106,7 +106,8 @@ pub fn tests(tables: &Tables, lab: &Lab, seed: u64) -> Vec<Test> {
     }
 }
 
-/// Grades the modules that are in the copy. `on_slow` is told of builds that take their time.
+/// Grades the modules that are in the copy. `tell` is told of builds that take their time, and of
+/// each test as it ends.
 ///
 /// # Errors
 ///
@@ -116,7 +117,7 @@ pub fn grade(
     tables: &Tables,
     tree: &Tree,
     tests: &[Test],
-    on_slow: &mut dyn FnMut(Told<'_>),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Grade, Error> {
     let mut built = BTreeMap::new();
     for test in tests {
@@ -126,7 +127,7 @@ pub fn grade(
         let program = tables.programs.get(&test.program).ok_or_else(|| {
             Error::Table("labs/labs.toml".into(), format!("no program {}", test.program))
         })?;
-        match program::build(project, tree, program, on_slow)? {
+        match program::build(project, tree, program, tell)? {
             Ok(program) => built.insert(test.program.clone(), program),
             Err(output) => {
                 let lost = tests.iter().map(|test| test.points).sum();
@@ -134,7 +135,7 @@ pub fn grade(
             }
         };
     }
-    run_all(tables, &built, tests).map(Grade::Rows)
+    run_all(tables, &built, tests, &Patience::default(), tell).map(Grade::Rows)
 }
 
 /// Runs the tests, as many at a time as there are processors.
@@ -142,24 +143,41 @@ fn run_all(
     tables: &Tables,
     built: &BTreeMap<String, Built>,
     tests: &[Test],
+    patience: &Patience,
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Vec<Row>, Error> {
-    let (next, rows) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    let work = || {
+    let next = AtomicUsize::new(0);
+    let (sender, ended) = mpsc::channel();
+    let work = |sender: mpsc::Sender<_>| {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(test) = tests.get(at) else { return };
             let folder = &tables.programs[&test.program].folder;
-            let verdict = built[&test.program].run(&test.name).map(|verdict| match verdict {
+            let run = built[&test.program].run(&test.name, patience);
+            let verdict = run.map(|verdict| match verdict {
                 Verdict::Failed(seen) => Verdict::Failed(seen.from(folder)),
                 Verdict::Passed => Verdict::Passed,
             });
-            rows.lock().expect("no worker panics").insert(at, (test.clone(), verdict));
+            sender.send((at, verdict)).expect("the receiver outlives the workers");
         }
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
-    let rows = rows.into_inner().expect("no worker panics");
-    rows.into_values().map(|(test, verdict)| Ok(Row { test, verdict: verdict? })).collect()
+    let mut rows = BTreeMap::new();
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (work, sender) = (&work, sender.clone());
+            scope.spawn(move || work(sender));
+        }
+        drop(sender);
+        for (at, verdict) in ended {
+            let test = &tests[at];
+            if let Ok(verdict) = &verdict {
+                tell(Told::Tested(test, verdict));
+            }
+            rows.insert(at, verdict.map(|verdict| Row { test: test.clone(), verdict }));
+        }
+    });
+    rows.into_values().collect()
 }
 
 /// What to read, as a file or a place in one.
@@ -218,6 +236,8 @@ impl fmt::Display for Grade {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn row(name: &str, hidden: bool, seen: Option<Seen>) -> Row {
@@ -264,6 +284,52 @@ first failed: b
 points: 2 of 8"
         );
         assert_eq!(grade.to_string(), expected);
+    }
+
+    /// A program of two tests, of which `loops` has no end, in place of one that cargo built.
+    fn program(folder: &Path) -> Built {
+        let executable = folder.join("program");
+        let text = "#!/bin/sh\n[ $2 != loops ] || exec sleep 60\necho test result: ok. 1 passed\n";
+        crate::project::write(&executable, text.as_bytes()).unwrap();
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&executable, permissions).unwrap();
+        Built { executable, folder: folder.to_owned() }
+    }
+
+    #[test]
+    fn tests_are_told_as_they_end_and_have_less_time_after_one_without_end() {
+        let folder = std::env::temp_dir().join(format!("grade-endless-{}", std::process::id()));
+        let built = [("simple".to_owned(), program(&folder))].into();
+        let names = [vec!["loops"; 2 * thread::available_parallelism().unwrap().get()], vec!["a"]];
+        let tests: Vec<Test> =
+            names.concat().iter().map(|name| row(name, true, None).test).collect();
+        let program = crate::table::Program {
+            title: String::new(),
+            part_of: None,
+            folder: "src".into(),
+            output: String::new(),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+        };
+        let programs = [("simple".to_owned(), program)].into();
+        let tables = Tables { programs, labs: BTreeMap::new(), zoo: Vec::new() };
+        let patience = Patience::new(Duration::from_secs(3), Duration::from_secs(1));
+        let mut told = Vec::new();
+        let mut tell = |what: Told<'_>| match what {
+            Told::Tested(test, verdict) => told.push((test.name.clone(), verdict.clone())),
+            other => panic!("{other:?}"),
+        };
+        let rows = run_all(&tables, &built, &tests, &patience, &mut tell).unwrap();
+        assert_eq!((rows.len(), told.len()), (tests.len(), tests.len()));
+        let ended = |seconds: &str| {
+            let is_it = |row: &&Row| row.seen().is_some_and(|it| it.to_string().contains(seconds));
+            rows.iter().filter(is_it).count()
+        };
+        let half = tests.len() / 2;
+        assert_eq!((ended("no end within 3 s"), ended("no end within 1 s")), (half, half));
+        assert!(rows.last().unwrap().seen().is_none());
+        assert!(told.contains(&("a".to_owned(), Verdict::Passed)));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use grade::error::Error;
 use grade::grade::{grade, tests};
 use grade::matrix::{self, Part};
-use grade::program::Told;
+use grade::program::{Told, Verdict};
 use grade::project::Project;
 use grade::student::{self, Handed};
 use grade::table::{HUNT, Lab, Tables};
@@ -132,11 +132,13 @@ fn grade_one(project: &Project, tables: &Tables, lab: &Lab) -> Result<bool, Erro
     Ok(true)
 }
 
-/// Tells of a build that takes its time, on one line.
+/// Tells of a build that takes its time, on one line, and of each test as it ends.
 fn tell(told: Told<'_>) {
     match told {
         Told::Begun(program) => print!("  building {} … ", program.title),
         Told::Ended(time) => println!("{} s", time.as_secs()),
+        Told::Tested(test, Verdict::Passed) => println!("  passed  {}", test.name),
+        Told::Tested(test, Verdict::Failed(_)) => println!("  failed  {}", test.name),
     }
     // A reader who has closed the pipe has seen enough.
     let _ = io::stdout().flush();

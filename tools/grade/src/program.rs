@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use wait_timeout::ChildExt as _;
@@ -12,11 +13,12 @@ use wait_timeout::ChildExt as _;
 use crate::error::Error;
 use crate::project::Project;
 use crate::seen::Seen;
-use crate::table::Program;
+use crate::table::{Program, Test};
 use crate::tree::Tree;
 
-/// Time that one test may take.
+/// Time that a test may take as long as each has ended, and once one has not.
 const TIME: Duration = Duration::from_secs(60);
+const SHORT_TIME: Duration = Duration::from_secs(5);
 
 /// Signals that a program of a wrong heap dies of.
 const SIGNALS: [(i32, &str); 4] = [
@@ -39,8 +41,39 @@ const FROM_OUTER_CARGO: [&str; 5] =
 /// A program that was built.
 #[derive(Clone, Debug)]
 pub struct Built {
-    executable: PathBuf,
-    folder: PathBuf,
+    /// The program.
+    pub(crate) executable: PathBuf,
+    /// Folder where it runs.
+    pub(crate) folder: PathBuf,
+}
+
+/// Time that the tests of a grade may take. An endless loop in a student's function usually stops
+/// many tests: the first one waits long, the ones that begin after it do not.
+#[derive(Debug)]
+pub struct Patience {
+    /// Time for each test until one has not ended.
+    pub(crate) long: Duration,
+    /// Time for each test that begins later.
+    pub(crate) short: Duration,
+    is_lost: AtomicBool,
+}
+
+impl Patience {
+    /// Patience that gives a test `long`, and `short` once a test has not ended.
+    pub(crate) const fn new(long: Duration, short: Duration) -> Self {
+        Self { long, short, is_lost: AtomicBool::new(false) }
+    }
+
+    /// Time for the test that begins now.
+    fn time(&self) -> Duration {
+        if self.is_lost.load(Ordering::Relaxed) { self.short } else { self.long }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new(TIME, SHORT_TIME)
+    }
 }
 
 /// How a test ended.
@@ -52,13 +85,15 @@ pub enum Verdict {
     Failed(Seen),
 }
 
-/// What is told of a build that takes its time.
+/// What is told of a grade while it runs: builds that take their time, and tests.
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
-    /// It runs.
+    /// A build runs.
     Begun(&'a Program),
     /// It has ended, after this time.
     Ended(Duration),
+    /// A test has ended like this.
+    Tested(&'a Test, &'a Verdict),
 }
 
 /// Builds a program of tests. `on_slow` is told of a build that takes its time.
@@ -142,7 +177,7 @@ impl Built {
     /// # Errors
     ///
     /// The program cannot be started, or has no such test.
-    pub fn run(&self, test: &str) -> Result<Verdict, Error> {
+    pub fn run(&self, test: &str, patience: &Patience) -> Result<Verdict, Error> {
         let start = |error| Error::Start(self.executable.display().to_string(), error);
         let mut command = Command::new(&self.executable);
         command
@@ -151,13 +186,17 @@ impl Built {
             .env("PROPTEST_CASES", RANDOM)
             .env("PROPTEST_RNG_SEED", "1")
             .env("RUST_BACKTRACE", "0");
+        let time = patience.time();
         let (status, output, errors) =
-            run_for(&mut command, TIME, || Some(Duration::ZERO)).map_err(start)?;
+            run_for(&mut command, time, || Some(Duration::ZERO)).map_err(start)?;
         let output = output + &errors;
         let seen = Seen::read(&output);
         let ended = |how: String| Verdict::Failed(Seen { found: Some(how), ..seen.clone() });
         Ok(match status {
-            None => ended(format!("no end within {} s", TIME.as_secs())),
+            None => {
+                patience.is_lost.store(true, Ordering::Relaxed);
+                ended(format!("no end within {} s", time.as_secs()))
+            }
             Some(status) if status.success() && output.contains("test result: ok. 1 passed") => {
                 Verdict::Passed
             }

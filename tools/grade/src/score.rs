@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use wait_timeout::ChildExt as _;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::program;
+use crate::program::{self, Told};
 use crate::project::Project;
 use crate::table::{Program, Tables};
 use crate::tree::{self, Replaced, Tree};
@@ -32,6 +32,14 @@ struct Figure {
     throughput: f64,
 }
 
+/// A line: `compiler     54.2 %    12345 Kops/s`.
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { trace, utilisation, throughput } = self;
+        write!(f, "{trace:12}{:>6.1} %{:>9.0} Kops/s", 100.0 * utilisation, throughput / 1000.0)
+    }
+}
+
 /// A row of the scoreboard.
 struct Row {
     name: String,
@@ -47,9 +55,12 @@ struct Row {
 pub fn run(project: &Project, tables: &Tables) -> Result<(), Error> {
     let tree = Tree::take(project)?;
     tree.set(project, &Replaced::new())?;
-    println!("building and replaying: the first time takes half a minute");
-    let system = replay(project, &tree, "system")?;
+    println!(
+        "Four heaps, and yours, replay three traces each. That takes a few minutes: slow heaps"
+    );
+    println!("take most of it. Lines: trace, utilisation, thousands of operations a second.");
     let mut rows = vec![row(project, &tree, "the C library's malloc", "system")?];
+    let system = rows[0].figures.clone();
     rows.push(row(project, &tree, "Heap", "heap")?);
     rows.push(row(project, &tree, "SimpleHeap (labs 1 to 4)", "simple")?);
     rows.push(row(project, &tree, "ArenaHeap, all frees remote (lab 9)", "arenas")?);
@@ -66,10 +77,16 @@ pub fn run(project: &Project, tables: &Tables) -> Result<(), Error> {
 }
 
 fn row(project: &Project, tree: &Tree, name: &str, subject: &str) -> Result<Row, Error> {
-    Ok(Row { name: name.to_owned(), figures: replay(project, tree, subject)? })
+    println!("{name}");
+    let figures = replay(project, tree, subject)?;
+    if let Err(reason) = &figures {
+        println!("  {}", reason.lines().next().unwrap_or_default());
+    }
+    Ok(Row { name: name.to_owned(), figures })
 }
 
-/// Replays all traces on a heap, with the modules that are in the copy of the project.
+/// Replays all traces on a heap, with the modules that are in the copy of the project. Prints the
+/// figures of each trace as it ends.
 fn replay(
     project: &Project,
     tree: &Tree,
@@ -83,7 +100,7 @@ fn replay(
         arguments: ["build", "--release", "--package", "scoreboard"].map(Into::into).into(),
         environment: BTreeMap::new(),
     };
-    let executable = match program::executable(project, tree, &scoreboard, &mut |_| {})? {
+    let executable = match program::executable(project, tree, &scoreboard, &mut tell)? {
         Ok(executable) => executable,
         Err(output) => return Ok(Err(format!("it does not compile:\n{output}"))),
     };
@@ -94,18 +111,38 @@ fn replay(
         .stdout(Stdio::piped())
         .spawn()
         .map_err(start)?;
-    // Three lines: less than a pipe holds, so the program never waits for a reader.
-    let Some(status) = child.wait_timeout(TIME).map_err(start)? else {
-        child.kill().and_then(|()| child.wait()).map_err(start)?;
-        return Ok(Err(format!("it did not end in {} s", TIME.as_secs())));
-    };
-    let mut output = String::new();
-    let stdout = child.stdout.as_mut().expect("it is piped");
-    stdout.read_to_string(&mut output).map_err(start)?;
-    if !status.success() {
-        return Ok(Err(format!("it failed: {status}")));
+    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|it| sender.send(it)));
+    let end = Instant::now() + TIME;
+    let mut figures = Vec::new();
+    loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                let Some(figure) = figure(&line) else { return Ok(Err("no figures".to_owned())) };
+                println!("  {figure}");
+                figures.push(figure);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().and_then(|()| child.wait()).map_err(start)?;
+                return Ok(Err(format!("it did not end in {} s", TIME.as_secs())));
+            }
+        }
     }
-    Ok(output.lines().map(figure).collect::<Option<_>>().ok_or_else(|| "no figures".to_owned()))
+    let status = child.wait().map_err(start)?;
+    Ok(if status.success() { Ok(figures) } else { Err(format!("it failed: {status}")) })
+}
+
+/// Tells of a build that takes its time, on one line.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Begun(program) => print!("  building {} … ", program.title),
+        Told::Ended(time) => println!("{} s", time.as_secs()),
+        Told::Tested(..) => unreachable!("the scoreboard runs no tests"),
+    }
+    // A reader who has closed the pipe has seen enough.
+    let _ = io::stdout().flush();
 }
 
 /// Reads a line: trace, utilisation, operations a second.
@@ -142,7 +179,7 @@ impl fmt::Display for Board {
         for figure in known.into_iter().flatten() {
             write!(f, "{:>20}", figure.trace)?;
         }
-        writeln!(f, "\n{:36}{}   score", "", "   of memory  Kops/s".repeat(self.speed.len()))?;
+        writeln!(f, "\n{:36}{}   score", "", " utilisation  Kops/s".repeat(self.speed.len()))?;
         for (at, Row { name, figures }) in self.rows.iter().enumerate() {
             write!(f, "{name:36}")?;
             match figures {
@@ -179,6 +216,7 @@ mod tests {
     fn a_line_of_figures_is_read() {
         let read = figure("compiler 0.5 1000000").unwrap();
         assert_eq!((read.utilisation, read.throughput), (0.5, 1_000_000.0));
+        assert_eq!(read.to_string(), "compiler      50.0 %     1000 Kops/s");
         assert_eq!(figure("compiler 0.5"), None);
     }
 
