@@ -138,7 +138,15 @@ fn tell(told: Told<'_>) {
         Told::Begun(program) => print!("  building {} … ", program.title),
         Told::Ended(time) => println!("{} s", time.as_secs()),
         Told::Tested(test, Verdict::Passed) => println!("  passed  {}", test.name),
-        Told::Tested(test, Verdict::Failed(_)) => println!("  failed  {}", test.name),
+        Told::Tested(test, Verdict::Failed(seen)) => {
+            // What else was seen comes with the grade; this tells what takes so long.
+            let end = seen.found.as_deref().filter(|found| found.starts_with("no end"));
+            println!(
+                "  failed  {}{}",
+                test.name,
+                end.map_or(String::new(), |it| format!(": {it}"))
+            );
+        }
     }
     // A reader who has closed the pipe has seen enough.
     let _ = io::stdout().flush();
