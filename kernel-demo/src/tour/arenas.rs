@@ -1,4 +1,5 @@
-//! One lock for all, and an arena for each CPU. The kernel has one processor, which plays two.
+//! One lock for all, and an arena for each CPU. One processor plays two CPUs, whether the machine
+//! has one or more: what a claim counts is the same in each run.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -94,7 +95,8 @@ fn come_and_go(heap: &impl GlobalAlloc) {
 pub fn one_lock(evidence: &mut Evidence<'_>) -> Shown {
     let heap = Locked::<_, Counting>::from_heap(Heap::new(scratch(evidence)?));
     evidence.say(format_args!(
-        "Two CPUs share a heap behind one lock; each allocates and frees {BLOCKS} blocks."
+        "One processor plays CPU 0 and CPU 1 in turn. They share a heap behind one lock; each \
+         allocates and frees {BLOCKS} blocks."
     ));
     for (cpu, what) in [
         "times that CPU 0 takes the lock: once in each call",
@@ -113,7 +115,9 @@ pub fn one_lock(evidence: &mut Evidence<'_>) -> Shown {
 
 pub fn an_arena_each(evidence: &mut Evidence<'_>) -> Shown {
     let heap = arenas(evidence)?;
-    evidence.say(format_args!("Two CPUs have an arena each, and do the same: no lock is taken."));
+    evidence.say(format_args!(
+        "The two played CPUs have an arena each, and do the same: no lock is taken."
+    ));
     let mut blocks = [0; 2];
     let checks = ["times that CPU 0 takes a lock", "times that CPU 1 takes a lock"];
     for (cpu, (block, what)) in blocks.iter_mut().zip(checks).enumerate() {
@@ -138,7 +142,10 @@ pub fn back_to_its_arena(evidence: &mut Evidence<'_>) -> Shown {
     // SAFETY: the layout is not empty.
     let block = unsafe { heap.alloc(BLOCK) };
     play(1);
-    evidence.say(format_args!("CPU 1 frees the block at {:#x} of CPU 0.", block.addr()));
+    evidence.say(format_args!(
+        "CPU 1, which is played, frees the block at {:#x} of CPU 0.",
+        block.addr()
+    ));
     // SAFETY: allocated above, and freed once.
     unsafe { heap.dealloc(block, BLOCK) };
     heap.flush();

@@ -199,7 +199,7 @@ const THREADS: &[Claim] = &[
     Claim {
         number: "C25",
         text: "One lock makes an allocator correct under threads, and slow: each waits for it",
-        shown_by: "two CPUs, and four threads, on a heap behind a lock that counts",
+        shown_by: "two played CPUs, four threads, on a heap behind a lock that counts",
         steps: &[
             step("claims::c25_one_lock", arenas::one_lock),
             step("claims::c25_threads_wait", threads::one_lock),
