@@ -106,10 +106,23 @@ struct Program {
     base: Option<u64>,
 }
 
+/// Memory in which a program keeps what it tells of itself: without a story it is not there.
+#[derive(Clone, Copy)]
+struct Room {
+    space: u64,
+    start: u64,
+    end: u64,
+}
+
+/// The name of that memory.
+const ROOM: &str = "[story]";
+
 /// What is not complete yet.
 #[derive(Default)]
 struct Reading {
     programs: HashMap<u64, Program>,
+    /// Of each process that tells of itself.
+    rooms: HashMap<u64, Room>,
     snapshots: HashMap<u64, Snapshot>,
     line: String,
 }
@@ -163,7 +176,18 @@ impl Told {
                 return;
             }
             Kind::End => return,
+            Kind::Room => {
+                let Some(program) = reading.programs.get(&at(0)) else { return };
+                let room = Room { space: program.space, start: at(1), end: at(1) + at(2) };
+                reading.rooms.insert(at(0), room);
+                self.name_room(room);
+                return;
+            }
             Kind::Process => {
+                // A child begins with what its parent has.
+                if let Some(&room) = reading.rooms.get(&at(1)) {
+                    reading.rooms.insert(at(0), Room { space: at(2), ..room });
+                }
                 let program = Program { name: record.text.into(), space: at(2), base: None };
                 reading.programs.insert(at(0), program);
                 event.extend(signed(&numbers));
@@ -175,10 +199,18 @@ impl Told {
                 let areas = numbers.get(3..).unwrap_or(&[]).chunks_exact(4);
                 for (area, name) in areas.zip(record.text.lines()) {
                     event.extend(signed(area));
-                    event.push(self.string(name));
+                    let mut rooms = reading.rooms.values();
+                    let is_room = rooms.any(|room| room.is(at(0), area[0], area[1]));
+                    event.push(self.string(if is_room { ROOM } else { name }));
                 }
             }
-            Kind::Ended | Kind::Break | Kind::Returned | Kind::Fault => {
+            Kind::Fault => {
+                event.extend(signed(&numbers));
+                let mut rooms = reading.rooms.values();
+                let is_in_room = rooms.any(|room| room.start <= at(0) && at(0) < room.end);
+                event.push(self.string(if is_in_room { ROOM } else { record.text }));
+            }
+            Kind::Ended | Kind::Break | Kind::Returned => {
                 event.extend(signed(&numbers));
                 event.push(self.string(record.text));
             }
@@ -233,6 +265,20 @@ impl Told {
         self.events.push(event);
     }
 
+    /// Names the room of a program in the last list of the areas of its space: it was mapped before
+    /// it was told.
+    fn name_room(&mut self, room: Room) {
+        let name = self.string(ROOM);
+        let space = room.space.cast_signed();
+        let is_list = |event: &&mut Vec<i64>| event.starts_with(&[Kind::Areas as i64, space]);
+        let Some(list) = self.events.iter_mut().rev().find(is_list) else { return };
+        for area in list[4..].chunks_exact_mut(5) {
+            if room.is(room.space, area[0].cast_unsigned(), area[1].cast_unsigned()) {
+                area[4] = name;
+            }
+        }
+    }
+
     /// Adds an event that is no record of this format.
     pub fn push(&mut self, kind: Kind, numbers: &[i64]) {
         self.events.push([&[kind as i64], numbers].concat());
@@ -272,6 +318,13 @@ impl Told {
                 self.sources.insert(file.clone(), text.lines().map(str::to_owned).collect());
             }
         }
+    }
+}
+
+impl Room {
+    /// Whether it is this area.
+    fn is(&self, space: u64, start: u64, end: u64) -> bool {
+        (self.space, self.start, self.end) == (space, start, end)
     }
 }
 
@@ -320,6 +373,30 @@ mod tests {
             told.add(&record.unwrap(), &mut reading, &mut symbols);
         }
         told
+    }
+
+    #[test]
+    fn the_storys_own_memory_has_a_name_of_its_own() {
+        let areas = [7, 0, 0, 0x1000, 0x7000, 3, 0, 0x9000, 0xa000, 3, 0];
+        let told = told(&[
+            (Kind::Process, &[1, 0, 7], "a"),
+            (Kind::Areas, &areas, "[mapping]\n[mapping]\n"),
+            (Kind::Room, &[1, 0x1000, 0x6000], ""),
+            (Kind::Fault, &[0x1000, 1], "[mapping]"),
+            (Kind::Fault, &[0x9000, 1], "[mapping]"),
+            (Kind::Areas, &areas, "[mapping]\n[mapping]\n"),
+            (Kind::Process, &[2, 1, 8], "a"),
+            (Kind::Areas, &[8, 0, 0, 0x1000, 0x7000, 3, 0], "[mapping]\n"),
+        ]);
+        let names = |event: usize, places: &[usize]| -> Vec<&str> {
+            let name = |&at: &usize| told.strings[told.events[event][at] as usize].as_str();
+            places.iter().map(name).collect()
+        };
+        assert_eq!(names(1, &[8, 13]), ["[story]", "[mapping]"], "before it was told");
+        assert_eq!(names(2, &[3]), ["[story]"]);
+        assert_eq!(names(3, &[3]), ["[mapping]"]);
+        assert_eq!(names(4, &[8, 13]), ["[story]", "[mapping]"]);
+        assert_eq!(names(6, &[8]), ["[story]"], "a child's");
     }
 
     #[test]

@@ -116,14 +116,55 @@ check('each claim has a question', () => {
   return `${told.shown.length} claims`;
 });
 
-check('a wrong prediction is said to be wrong', () => {
-  if (told.questions.length === 0) return;
+check('a wrong prediction is said to be wrong, and a word in place of a number is none', () => {
+  const question = told.questions.find(({ answer }) => /^\d+$/.test(answer));
+  if (!question) return 'no question asks for a number';
   viewer.quiz.given.clear();
-  const [question] = told.questions;
   viewer.go(question.at);
-  by_id('prediction').value = 'wrong';
+  by_id('prediction').value = 'many';
+  submit(by_id('quiz').querySelector('form'));
+  expect('what is said to a word', text('please'), 'a number, please');
+  expect('predictions', viewer.quiz.given.size, 0);
+  by_id('prediction').value = String(Number(question.answer) + 1);
   submit(by_id('quiz').querySelector('form'));
   expect('the verdict', by_id('verdict').className, 'wrong');
+});
+
+check('the beginning says what to do, and only where there is something to choose', () => {
+  viewer.go(0);
+  expect('an empty box', by_id('text').hidden, told.shown.length === 0);
+  if (told.shown.length > 0)
+    expect('the box', text('text'), 'Choose a claim, or press Play. ? lists the keys.');
+});
+
+check('the walk leads to a page that is shown', () => {
+  for (const { from, to } of told.shown) {
+    for (const place of [from + 1, Math.floor((from + to) / 2), to]) {
+      viewer.go(place);
+      const title = by_id('pages').querySelector('.walk h4')?.textContent;
+      if (title === undefined) continue;
+      const page = parse_address(title.split(' ').at(-1));
+      const { low, high } = viewer.window;
+      expect_that(`${title} at event ${place}`, page + PAGE > low && page < high);
+    }
+  }
+});
+
+check('the page fits a narrow window', () => {
+  // The rules for narrow windows, in this wide one.
+  const rules = [...document.styleSheets[0].cssRules].filter((rule) =>
+    rule.media?.mediaText.includes('max-width'),
+  );
+  const texts = rules.flatMap((rule) => [...rule.cssRules].map(({ cssText }) => cssText));
+  const style = el('style', {}, ...texts);
+  document.head.append(style);
+  by_id('way').replaceChildren(el('ol', {}, ...Array.from({ length: 400 }, () => el('li'))));
+  const padding = parseFloat(getComputedStyle(by_id('way').querySelector('ol')).paddingLeft);
+  viewer.render();
+  const place = getComputedStyle(by_id('explain')).position;
+  style.remove();
+  expect('the line that explains, while it says nothing', place, 'static');
+  expect_that(`room for three digits: ${padding} px`, padding > 30);
 });
 
 check('playing stops where a question is asked', () => {

@@ -110,10 +110,12 @@ function group_of(view, first, step, owners) {
   return { style, text: `${count(step, 'page')} from ${hex(first)}: ${present} mapped.`, mark };
 }
 
-/** The walk from the root to the page that is looked at. */
+/** The walk from the root to the page that is looked at, or to the first one that is shown. */
 function walk(view, owners) {
   const { story, space, changed, space_id } = view;
-  const page = Math.floor(view.focus / PAGE) * PAGE;
+  const { low, high } = view.window;
+  const focus = view.focus >= low && view.focus < high ? view.focus : low;
+  const page = Math.floor(focus / PAGE) * PAGE;
   const steps = [el('li', {}, `level 4: frame ${hex(space_id)}`)];
   let is_there = true;
   for (const level of [3, 2, 1]) {

@@ -77,16 +77,21 @@ export function fill_text(view) {
         ),
       );
   }
-  by_id('text').replaceChildren(
+  const parts = [
     ...(claim
       ? [
           el('h3', {}, `${claim.number}: `, ...prose(claim.text)),
           el('p', { class: 'think' }, 'To think about: ', ...prose(claim.question)),
           el('p', { class: 'code' }, 'Code: ', ...prose(claim.code)),
         ]
-      : []),
-    el('ul', { class: 'text', 'aria-label': 'What the run printed' }, ...lines),
-  );
+      : story.shown.length > 0
+        ? [el('p', {}, ...prose('Choose a claim, or press Play. `?` lists the keys.'))]
+        : []),
+    lines.length > 0 &&
+      el('ul', { class: 'text', 'aria-label': 'What the run printed' }, ...lines),
+  ].filter(Boolean);
+  by_id('text').replaceChildren(...parts);
+  by_id('text').hidden = parts.length === 0;
 }
 
 /** The questions that are asked here. */

@@ -26,6 +26,12 @@ export class Quiz {
     );
   }
 
+  /** Whether an answer can be one: where the run says a number, a number, or nothing at all. */
+  takes(question, text) {
+    const is_number = (word) => /^-?[\d., _]*\d$/.test(word.trim());
+    return text.trim() === '' || !is_number(question.answer) || is_number(text);
+  }
+
   answer(question, text) {
     this.given.set(question, text.trim());
   }
@@ -75,11 +81,17 @@ export function quiz_panel(quiz, question, reveal) {
           autocomplete: 'off',
           size: 12,
         });
+  const please = el('p', { class: 'wrong', id: 'please', role: 'status' });
   const form = el(
     'form',
     {
       onsubmit: (event) => {
         event.preventDefault();
+        if (!quiz.takes(question, input.value)) {
+          please.textContent = 'a number, please';
+          input.focus();
+          return;
+        }
         quiz.answer(question, input.value);
         reveal(question);
       },
@@ -89,6 +101,7 @@ export function quiz_panel(quiz, question, reveal) {
     input,
     ' ',
     el('button', { type: 'submit' }, 'Show what happens'),
+    please,
   );
   return [title, form];
 }

@@ -324,6 +324,7 @@ class Viewer {
     }
     document.addEventListener('mouseover', (event) => {
       const text = event.target.closest?.('[data-text]')?.getAttribute('data-text');
+      by_id('explain').classList.toggle('pointed', Boolean(text));
       if (text) by_id('explain').textContent = text;
     });
   }

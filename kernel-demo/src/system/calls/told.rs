@@ -21,6 +21,8 @@ mod what {
     /// Cells changed: heap, index of the first, number of those that go, address of an array with
     /// three words a cell (address, size, state), number of its elements.
     pub const CELLS: u64 = 2;
+    /// The program has room for what it tells: address, bytes.
+    pub const ROOM: u64 = 3;
 }
 
 /// Bytes of a cell in that array.
@@ -74,6 +76,7 @@ fn tell_heap<M: Mmu + Clone>(process: &mut Process<M>, arguments: [u64; 6]) -> u
             story::record(Kind::HeapCall, numbers.as_slice(), "");
         }
         what::DONE => story::record(Kind::HeapDone, &[pid, heap, a], ""),
+        what::ROOM => story::record(Kind::Room, &[pid, heap, a], ""),
         what::CELLS => tell_cells(process, [pid, heap, a, b], (c, d)),
         _ => return Errno::EINVAL.to_result(),
     }

@@ -59,6 +59,7 @@ mod what {
     pub const BEGINS: usize = 0;
     pub const DONE: usize = 1;
     pub const CELLS: usize = 2;
+    pub const ROOM: usize = 3;
 }
 
 /// A cell: address, size, state.
@@ -82,10 +83,10 @@ static WALKS: Mutex<Walks> = Mutex::new(Walks { cells: 0, capacity: 0, len: 0, c
 
 /// Begins to tell, if the kernel has given the number of a call.
 pub(crate) fn start(call: Option<usize>) {
-    if let Some(call) = call
-        && WALKS.lock().make_room(CAPACITY)
-    {
-        CALL.store(call, Ordering::Relaxed);
+    let Some(call) = call else { return };
+    CALL.store(call, Ordering::Relaxed);
+    if !WALKS.lock().make_room(CAPACITY) {
+        CALL.store(0, Ordering::Relaxed);
     }
 }
 
@@ -217,6 +218,8 @@ impl Walks {
         let Ok(new) = memory::map_anonymous(bytes, permissions, MapFlags::PRIVATE) else {
             return false;
         };
+        // Before the first touch: its page faults are the story's, not the program's.
+        send([what::ROOM, new.as_ptr().addr(), bytes, 0, 0, 0]);
         // SAFETY: a new mapping of so many bytes.
         unsafe { new.write_bytes(0, bytes) };
         let old = core::mem::replace(

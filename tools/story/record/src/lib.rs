@@ -86,6 +86,8 @@ kinds! {
     SnapshotEnd = 23,
     /// The story ends, complete.
     End = 24,
+    /// A program has room for what it tells, in place of what it had: process, address, bytes.
+    Room = 25,
 }
 
 impl Kind {
