@@ -6,7 +6,7 @@ use crate::arch::qemu::Exit;
 use crate::kernel::KernelSystem;
 use crate::system::console::Input;
 use crate::system::{self, Accounting, Settings, Tracing};
-use crate::words::Status;
+use crate::words::{Signal, Status};
 use crate::{print, println, programs};
 
 /// How the program is run.
@@ -23,7 +23,8 @@ pub struct Options {
 /// Runs the program that the first word names, with the other words as its arguments, and all
 /// processes that it makes. Memory is promised as in Linux: more than there is.
 ///
-/// The machine ends well if the program does. Otherwise a line says how it ended.
+/// The machine ends well if the program does. Otherwise a line says how it ended: the
+/// harness knows `NAME: interrupted`.
 pub fn run(words: &str, options: Options) -> Exit {
     let words: Vec<&str> = words.split_whitespace().collect();
     let Some((name, arguments)) = words.split_first() else { return refuse("") };
@@ -52,6 +53,11 @@ pub fn run(words: &str, options: Options) -> Exit {
     match system.outcome(pid).and_then(|started| started.status) {
         Some(Status::Exited(0)) => Exit::Passed,
         Some(Status::Exited(code)) => fail(name, format_args!("exit status {code}")),
+        // Ctrl-C, before the program has taken the terminal: nothing is wrong.
+        Some(Status::Killed(Signal::SIGINT)) => {
+            println!("{name}: interrupted");
+            Exit::Failed
+        }
         Some(Status::Killed(signal)) => fail(name, format_args!("killed by {signal}")),
         None => fail(name, format_args!("did not end")),
     }

@@ -28,7 +28,8 @@ pub struct OutOfFrames {
 
 impl fmt::Display for OutOfFrames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "asked for {} frames, {} available", self.asked, self.available)?;
+        let end = if self.asked == 1 { "" } else { "s" };
+        write!(f, "asked for {} frame{end}, {} available", self.asked, self.available)?;
         if self.injected { f.write_str(" (failure injected)") } else { Ok(()) }
     }
 }

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::project::{Project, Setup};
@@ -59,7 +60,7 @@ pub enum Command {
         #[arg(long, env = "PROGRAM", hide_env_values = true, value_name = "WORDS")]
         program: Option<String>,
         /// Show only the claims of these numbers, separated by commas.
-        #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS")]
+        #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS", value_parser = claims)]
         claim: Option<String>,
         /// Boot nothing: make a page of what a Linux program recorded with `BRKALLOC_TRACE`.
         #[arg(long, env = "TRACE", hide_env_values = true, value_name = "FILE")]
@@ -162,7 +163,7 @@ pub struct TestOptions {
 #[derive(Args, Debug, Default)]
 pub struct TourOptions {
     /// Show only the claims of these numbers, separated by commas.
-    #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS")]
+    #[arg(long, env = "CLAIM", hide_env_values = true, value_name = "NUMBERS", value_parser = claims)]
     pub claim: Option<String>,
     /// Run this ring-3 program, with these arguments, instead of the tour.
     #[arg(long, env = "PROGRAM", hide_env_values = true, value_name = "WORDS")]
@@ -173,6 +174,23 @@ pub struct TourOptions {
     /// Wait for a key between claims.
     #[arg(long, env = "STEP", hide_env_values = true, value_parser = is_on)]
     pub step: bool,
+}
+
+/// What is wrong with the value of a variable, by the name that `make` takes. `None` if the error
+/// is another one. `variable` returns the value of a variable of the environment.
+pub fn wrong_variable(
+    error: &clap::Error,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (option, value) = (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?);
+    let option = option.strip_prefix("--")?.split_whitespace().next()?;
+    let name = option.to_ascii_uppercase().replace('-', "_");
+    let reason = std::error::Error::source(error)?;
+    (variable(&name)? == value).then(|| format!("{name}={value}: {reason}"))
 }
 
 impl TourOptions {
@@ -221,7 +239,7 @@ impl TourOptions {
 fn check_claims(chosen: &str) -> Result<(), Error> {
     let mut parts = chosen.split(',').map(str::trim).filter(|part| !part.is_empty()).peekable();
     let is_known = |part: &str| {
-        let number = part.strip_prefix(['C', 'c']).and_then(|number| number.parse().ok());
+        let number = part.strip_prefix('C').and_then(|number| number.parse().ok());
         number.is_some_and(|number| CLAIMS.contains(&number))
     };
     let unknown =
@@ -233,6 +251,22 @@ fn check_claims(chosen: &str) -> Result<(), Error> {
              and several are separated by commas"
         )))
     })
+}
+
+/// The claims that were chosen, each with its `C`, which a reader may leave out: `c1, 12` is
+/// `C1,C12`.
+#[expect(clippy::unnecessary_wraps, reason = "clap takes functions that can fail")]
+fn claims(text: &str) -> Result<String, Infallible> {
+    let claim = |part: &str| {
+        let part = part.trim();
+        match part.strip_prefix(['C', 'c']).unwrap_or(part) {
+            number if number.starts_with(|first: char| first.is_ascii_digit()) => {
+                format!("C{number}")
+            }
+            _ => part.to_owned(),
+        }
+    };
+    Ok(text.split(',').map(claim).collect::<Vec<_>>().join(","))
 }
 
 /// Whether a flag is on: `STEP=1`. Other values are for other commands, as `STEP=clippy`.
@@ -270,12 +304,21 @@ pub struct MachineOptions {
         env = "SMP",
         hide_env_values = true,
         default_value_t = 2,
-        value_parser = clap::value_parser!(u32).range(1..=8)
+        value_parser = cpus
     )]
     smp: u32,
     /// How much memory [default: 64M, for the tour 128M].
     #[arg(long, env = "MEM", hide_env_values = true, value_name = "SIZE", value_parser = memory)]
     mem: Option<String>,
+}
+
+/// How many CPUs the kernel has room for.
+const MOST_CPUS: u32 = 8;
+
+/// Parses a number of CPUs.
+fn cpus(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST_CPUS).contains(number));
+    number.ok_or_else(|| format!("expected a number of CPUs, 1 to {MOST_CPUS}"))
 }
 
 /// Least memory that the kernel boots with, in MiB.
@@ -388,7 +431,9 @@ mod tests {
     #[test]
     fn the_kernel_reads_what_the_tour_is_told() {
         assert_eq!(keys(&[], true), pairs(&[]));
-        assert_eq!(keys(&["--claim", "C1,C2"], false), pairs(&[("claims", "C1,C2")]));
+        for chosen in ["C1,C2", "1,2", "c1, 2"] {
+            assert_eq!(keys(&["--claim", chosen], false), pairs(&[("claims", "C1,C2")]));
+        }
         let program = ["--program", "lazy 5", "--trace"];
         let expected = [("program", "lazy 5"), ("trace", "1"), ("keys", "1")];
         assert_eq!(keys(&program, true), pairs(&expected));
@@ -427,6 +472,8 @@ mod tests {
             &["--program", "lazy", "--step"],
             &["--trace"],
             &["--claim", "C30"],
+            &["--claim", "30"],
+            &["--claim", "0"],
             &["--claim", "C1,lazy"],
             &["--claim", " ,"],
         ] {
@@ -440,6 +487,23 @@ mod tests {
             let cli = Cli::try_parse_from(["harness", "tour", "--smp", cpus]);
             assert_eq!(cli.is_ok(), is_accepted, "{cpus}");
         }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_by_the_name_that_make_takes() {
+        for (option, value, told) in [
+            ("--smp", "0", "SMP=0: expected a number of CPUs, 1 to 8"),
+            ("--smp", "many", "SMP=many: expected a number of CPUs, 1 to 8"),
+            ("--mem", "1M", "MEM=1M: the kernel boots with 16M or more"),
+            ("--accel", "fast", "ACCEL=fast: expected tcg, kvm or counting"),
+        ] {
+            let error = Cli::try_parse_from(["harness", "tour", option, value]).unwrap_err();
+            let set = |name: &str| told.starts_with(&format!("{name}=")).then(|| value.to_owned());
+            assert_eq!(wrong_variable(&error, set).as_deref(), Some(told));
+            assert_eq!(wrong_variable(&error, |_| None), None, "an option");
+        }
+        let unknown = Cli::try_parse_from(["harness", "tour", "--nonsense"]).unwrap_err();
+        assert_eq!(wrong_variable(&unknown, |_| Some(String::new())), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Error {
     NoKvm(String),
     /// A file could not be written.
     Write(PathBuf, io::Error),
+    /// Ctrl-C ended it; the kernel has said so.
+    Interrupted,
 }
 
 impl fmt::Display for Error {
@@ -53,6 +55,7 @@ impl fmt::Display for Error {
                 "ACCEL=kvm does not work here: {reason}; leave ACCEL out for QEMU's software emulation"
             ),
             Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
+            Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }
@@ -62,6 +65,7 @@ impl std::error::Error for Error {
         match self {
             Self::NoSetup(_, error) | Self::Run(_, error) | Self::Write(_, error) => Some(error),
             Self::Usage(_)
+            | Self::Interrupted
             | Self::NoProject(_)
             | Self::IncompleteSetup(..)
             | Self::Build(..)

@@ -12,6 +12,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,8 +26,14 @@ use kerntest::tally::Failure;
 /// The program that is run unless the reader names one.
 pub const PROGRAM: &str = "cells slow";
 
+/// How long it takes on a processor of its own, in seconds.
+const SECONDS: u32 = 10;
+
 /// What the program `live` writes when its picture is the last one.
-const LAST: &str = "live: Enter ends it";
+const LAST: &str = "live: the last picture";
+
+/// The program's option for pictures that are taken here, so that no reader ends them.
+const TAKEN: &str = "--taken";
 
 /// From one picture to the next.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -51,16 +59,22 @@ pub fn run(
     machine: Machine,
     words: &str,
 ) -> Result<Option<Failure>, Error> {
-    let program = format!("live {words}");
-    let keys = [("program", program.as_str()), ("keys", "1")];
+    if words == PROGRAM {
+        println!("`{PROGRAM}` takes about {SECONDS} s.");
+    }
+    let program = |option: &str| format!("live {option}{words}");
     match window(&machine) {
         Some(window) => {
+            let program = program("");
+            let keys = [("program", program.as_str()), ("keys", "1")];
             let machine = with_options(machine, &["-display", window]);
             println!("The picture is in QEMU's window. Ctrl-C stops it; at its end, Enter does.");
             Ok(Tour { image, machine: &machine, keys: &keys }.run_at_terminal(print))
         }
         None => {
             println!("There is no display, so the picture is shown here. Ctrl-C stops it.");
+            let program = program(&format!("{TAKEN} "));
+            let keys = [("program", program.as_str()), ("keys", "1")];
             without_window(project, image, machine, &keys)
         }
     }
@@ -95,18 +109,18 @@ fn without_window(
     let machine = with_options(machine, &["-monitor", &monitor]);
     let failed = |error| Error::Run("the pictures".into(), error);
     let (keyboard, mut enter) = io::pipe().map_err(failed)?;
-    let mut camera = Camera::new(project, socket);
+    let camera = Camera::new(project, socket);
+    camera.forget().map_err(failed)?;
+    let camera = Arc::new(Mutex::new(camera));
+    let lock = || camera.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut output, mut is_last) = (String::new(), false);
     let shows = io::stdout().is_terminal();
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let taking = camera.clone();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let taking = Arc::clone(&camera);
     let pictures = thread::spawn(move || {
-        let mut taking = taking;
-        while stopped
-            .recv_timeout(PAUSE)
-            .is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout)
-        {
-            if let Ok(text) = taking.take(false)
+        while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+            // No picture while the machine begins or ends.
+            if let Ok(text) = taking.lock().unwrap_or_else(PoisonError::into_inner).take()
                 && shows
             {
                 // A reader who has closed the pipe has seen enough.
@@ -120,7 +134,7 @@ fn without_window(
         output.push_str(&String::from_utf8_lossy(bytes));
         if !is_last && output.contains(LAST) {
             is_last = true;
-            last = camera.take(true);
+            last = lock().take();
             // A machine that has ended reads no more.
             let _ = enter.write_all(b"\n");
         }
@@ -128,6 +142,7 @@ fn without_window(
     drop(stop);
     // It does nothing that can panic.
     let _ = pictures.join();
+    let camera = lock();
     let _ = fs::remove_file(&camera.socket);
     print(output.as_bytes());
     if is_last {
@@ -143,7 +158,7 @@ fn print(bytes: &[u8]) {
 }
 
 /// Takes pictures of the screen.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Camera {
     socket: PathBuf,
     memory: PathBuf,
@@ -157,14 +172,28 @@ impl Camera {
         Self { socket, memory, png: project.target("live.png"), text: project.target("live.txt") }
     }
 
-    /// Takes the text of the screen, and if asked for a picture, both into files.
-    fn take(&mut self, with_picture: bool) -> io::Result<String> {
+    /// Removes what an earlier run has left.
+    fn forget(&self) -> io::Result<()> {
+        for file in [&self.png, &self.text] {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the text of the screen and a picture. Each gets its file's name when it is whole, so
+    /// that Ctrl-C, which ends the machine and this program, leaves the latest ones.
+    fn take(&self) -> io::Result<String> {
         let mut monitor = BufReader::new(UnixStream::connect(&self.socket)?);
         monitor.get_ref().set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut commands = vec![format!("pmemsave {SCREEN} \"{}\"", self.memory.display())];
-        if with_picture {
-            commands.push(format!("screendump \"{}\" -f png", self.png.display()));
-        }
+        let (png, text_file) =
+            (self.png.with_extension("png.new"), self.text.with_extension("new"));
+        let commands = [
+            format!("pmemsave {SCREEN} \"{}\"", self.memory.display()),
+            format!("screendump \"{}\" -f png", png.display()),
+        ];
         prompt(&mut monitor)?;
         for command in commands {
             writeln!(monitor.get_mut(), "{command}")?;
@@ -172,9 +201,9 @@ impl Camera {
         }
         let text = text_of(&fs::read(&self.memory)?);
         fs::remove_file(&self.memory)?;
-        if with_picture {
-            fs::write(&self.text, &text)?;
-        }
+        fs::write(&text_file, &text)?;
+        fs::rename(text_file, &self.text)?;
+        fs::rename(png, &self.png)?;
         Ok(text)
     }
 }

@@ -1,12 +1,13 @@
 //! The harness's command line; see the library for how it works.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::Parser;
 
-use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
+use harness::cli::{self, Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
 use harness::examples::Row;
 use harness::gdb::Session;
@@ -18,13 +19,22 @@ use harness::project::Project;
 use harness::rules::Rules;
 use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
-use harness::tour::Tour;
+use harness::tour::{self, Stop, Tour};
 use harness::unsafe_sites::Inventory;
 use harness::{Error, demo_suite, examples, killed, programs, readme, report, story};
 use kerntest::tally::{Failure, Kind, Tally};
 
+/// The exit status of what Ctrl-C ended: 128 and the number of `SIGINT`, as in a shell.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    let verdict = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        let variable = |name: &str| env::var(name).ok();
+        let Some(wrong) = cli::wrong_variable(&error, variable) else { error.exit() };
+        eprintln!("harness: error: {wrong}");
+        process::exit(2)
+    });
+    let verdict = match cli.command {
         Command::Check(options) => test(Tier::Check, options),
         Command::Test(options) => test(Tier::Test, options),
         Command::TestAll(options) => test(Tier::All, options),
@@ -46,6 +56,7 @@ fn main() -> ExitCode {
     match verdict {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("harness: error: {error}");
             ExitCode::from(2)
@@ -178,12 +189,27 @@ fn shell(machine: &MachineOptions) -> Result<bool, Error> {
     let setup = project.setup()?;
     machine.check(&project, &setup)?;
     let image = Image::tour(&project).build(&project, &setup, report::builds())?;
-    println!("Ctrl-C ends a program, `exit` the shell, Ctrl-] X the machine.");
+    println!("Ctrl-C ends a program, `exit` the shell, Ctrl-] x the machine.");
     let machine = machine.for_shell(&setup);
     let keys = [("program", "shell"), ("keys", "1")];
-    let failure = Tour { image: &image, machine: &machine, keys: &keys }.run_at_terminal(write_on);
-    failure.iter().for_each(|failure| eprintln!("\n{failure}"));
-    Ok(failure.is_none())
+    let mut output = Vec::new();
+    let tour = Tour { image: &image, machine: &machine, keys: &keys };
+    let failure = tour.run_at_terminal(|bytes| {
+        output.extend_from_slice(bytes);
+        write_on(bytes);
+    });
+    let Some(failure) = failure else { return Ok(true) };
+    match tour::stop(&String::from_utf8_lossy(&output)) {
+        Some(Stop::Machine) => {
+            println!("stopped");
+            Ok(true)
+        }
+        Some(Stop::Program) => Err(Error::Interrupted),
+        None => {
+            eprintln!("\n{failure}");
+            Ok(false)
+        }
+    }
 }
 
 /// `harness live`

@@ -88,10 +88,7 @@ impl Preloaded {
         let own = command().output()?;
         let served =
             command().env("LD_PRELOAD", &self.library).env("BRKALLOC_STATS", "1").output()?;
-        told.show(&format!(
-            "$ LD_PRELOAD=libbrkmalloc.so BRKALLOC_STATS=1 {name} {}",
-            arguments.join(" ")
-        ));
+        told.show(&format!("$ {}", self.command_line(name, arguments)));
         told.check("exit status of the program", "0", &status(&served));
         told.check(
             "what it writes is what it writes without the library",
@@ -113,6 +110,21 @@ impl Preloaded {
             Err(error) => told.show(&format!("its system calls are left out: strace: {error}")),
         }
         Ok(())
+    }
+
+    /// The command as it can be pasted into a shell in the project's folder.
+    fn command_line(&self, name: &str, arguments: &[&str]) -> String {
+        let quoted = |word: &&str| {
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+            match word.chars().all(is_plain) {
+                true => (*word).to_owned(),
+                false => format!("'{}'", word.replace('\'', r"'\''")),
+            }
+        };
+        let library = self.library.iter().rev().take(3).collect::<Vec<_>>();
+        let library: PathBuf = library.into_iter().rev().collect();
+        let arguments: Vec<String> = arguments.iter().map(quoted).collect();
+        format!("LD_PRELOAD={} BRKALLOC_STATS=1 {name} {}", library.display(), arguments.join(" "))
     }
 
     /// The calls of the program that are about memory, as strace writes them, from when the library
@@ -194,6 +206,22 @@ mod tests {
         let lines: Vec<&str> = told.0.lines().collect();
         assert_eq!(lines[..2], ["| tab?here", "= what|1|2"]);
         assert!(lines.iter().all(|line| line.len() <= 400));
+    }
+
+    #[test]
+    fn the_command_can_be_pasted() {
+        let preloaded = Preloaded { library: "/a/target/release/libbrkmalloc.so".into() };
+        for (name, arguments, expected) in PROGRAMS {
+            let line = preloaded.command_line(name, arguments);
+            let command =
+                line.replace("LD_PRELOAD=target/release/libbrkmalloc.so BRKALLOC_STATS=1 ", "");
+            assert_ne!(command, line);
+            // What a shell makes of it are the words again.
+            let words = format!("set -- {command}; printf '%s\\n' \"$@\"");
+            let output = Command::new("sh").arg("-c").arg(words).output().unwrap();
+            let expected_words = format!("{name}\n{}\n", arguments.join("\n"));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected_words, "{expected}");
+        }
     }
 
     #[test]

@@ -95,6 +95,28 @@ impl Tour<'_> {
     }
 }
 
+/// How a reader at the terminal ends a machine, other than by a command of its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Ctrl-] x, which is for QEMU.
+    Machine,
+    /// Ctrl-C, before the program has taken the terminal.
+    Program,
+}
+
+/// Finds out whether the reader ended the machine, of which this is all that it wrote.
+pub fn stop(output: &str) -> Option<Stop> {
+    let last = output.trim_end().lines().last()?;
+    // QEMU writes it wherever the cursor is.
+    if last.ends_with("QEMU: Terminated") {
+        Some(Stop::Machine)
+    } else if last.ends_with(": interrupted") {
+        Some(Stop::Program)
+    } else {
+        None
+    }
+}
+
 fn failed(kind: Kind, details: Vec<String>) -> Option<Failure> {
     Some(Failure::new("tour", kind, details))
 }
@@ -189,6 +211,15 @@ mod tests {
             (kind(33), kind(35), kind(37)),
             (None, Some(Kind::Assertion), Some(Kind::Panic))
         );
+    }
+
+    #[test]
+    fn a_reader_who_stops_the_machine_is_known_by_its_last_line() {
+        assert_eq!(stop("$ spin\r\nQEMU: Terminated\n\r"), Some(Stop::Machine));
+        assert_eq!(stop("$ QEMU: Terminated\n\r"), Some(Stop::Machine));
+        assert_eq!(stop("\nshell: interrupted\n"), Some(Stop::Program));
+        assert_eq!(stop("spin: interrupted\n$ "), None);
+        assert_eq!(stop(""), None);
     }
 
     #[test]

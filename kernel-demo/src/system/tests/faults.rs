@@ -98,7 +98,7 @@ fn overcommit_kills_who_touches_more_than_there_is() {
     assert_eq!((killed, statuses[2]), (1, Status::Exited(0)), "{statuses:?}");
     assert!(system.output().contains("): Killed: write to 0x"), "{}", system.output());
     assert!(
-        system.output().contains(": out of frames: asked for 1 frames, 0 available\n  there: "),
+        system.output().contains(": out of frames: asked for 1 frame, 0 available\n  there: "),
         "{}",
         system.output()
     );

@@ -21,3 +21,13 @@ pub mod span;
 
 pub use meter::{Cost, Meter};
 pub use span::Span;
+
+use alloc::format;
+use alloc::string::String;
+
+/// A number of things, as `1 cell` and `2 cells`.
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{end}")
+}

@@ -33,8 +33,13 @@ pub fn text(view: View, of: Subject) -> Result<Vec<u8>, Errno> {
 /// The first address, and the one behind the last, of the area of this name in a process.
 #[must_use]
 pub fn area(process: usize, name: &str) -> Option<(usize, usize)> {
-    let maps = text(View::Maps, Subject { process, address: 0 }).ok()?;
-    let mut areas = views::regions(str::from_utf8(&maps).ok()?);
+    area_in(&text(View::Maps, Subject { process, address: 0 }).ok()?, name)
+}
+
+/// The same in the map of a process.
+#[must_use]
+pub fn area_in(maps: &[u8], name: &str) -> Option<(usize, usize)> {
+    let mut areas = views::regions(str::from_utf8(maps).ok()?);
     areas.find(|area| area.name.trim_matches(['[', ']']) == name).map(|area| (area.start, area.end))
 }
 

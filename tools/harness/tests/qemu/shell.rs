@@ -43,7 +43,7 @@ impl Terminal {
         // The first place that fits counts, not the last.
         session.set_expect_lazy(true);
         let mut terminal = Self(session);
-        terminal.see(&["Ctrl-] X the machine."]);
+        terminal.see(&["Ctrl-] x the machine."]);
         terminal
     }
 
@@ -88,9 +88,14 @@ impl Terminal {
     /// Leaves the shell: the machine ends well.
     fn leave(mut self) {
         self.type_in("exit\r", &[]);
+        self.end(0);
+    }
+
+    /// Sees the end, with this exit status.
+    fn end(mut self, expected: i32) {
         self.0.expect(Eof).expect("the end");
         let status = self.0.get_process().wait().expect("it has ended");
-        assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+        assert!(matches!(status, WaitStatus::Exited(_, it) if it == expected), "{status:?}");
     }
 }
 
@@ -120,12 +125,28 @@ fn a_session_in_the_shell() {
     terminal.type_in(&format!("{CTRL_U}sta\t"), &["\r$ status \x1b[K"]);
     terminal.type_in(&format!("{CTRL_U}nothing\t"), &["\r$ nothing\x1b[K"]);
     terminal.type_in(CTRL_U, &["\r$ \x1b[K"]);
-    terminal.command("pt % stack", &["in [stack], from the table at 0x", "level 4  entry 255"]);
+    let walk = ["in [stack], from the table at 0x", "level 4  entry 255", "level 1  entry", "page"];
+    terminal.command("pt % stack", &walk);
     terminal.command("kill %", &[]);
     terminal.type_in("spin forever\r", &["forever\r\n"]);
     terminal.type_in(CTRL_P, &["child ", "shell", "ready ", "spin"]);
     terminal.type_in(CTRL_C, &["^C", "spin: interrupted", "\r$ "]);
     terminal.leave();
+}
+
+#[test]
+fn a_reader_stops_the_machine() {
+    if is_short() {
+        return;
+    }
+    let mut terminal = Terminal::open();
+    terminal.type_in("spin forever\r", &["forever\r\n"]);
+    terminal.type_in("\x1dx", &["QEMU: Terminated", "stopped\r\n"]);
+    terminal.end(0);
+    // There is no shell yet that reads the key.
+    let mut terminal = Terminal::start();
+    terminal.type_in(CTRL_C, &["shell: interrupted\r\n"]);
+    terminal.end(130);
 }
 
 #[test]
@@ -220,7 +241,9 @@ fn a_live_picture_is_taken_of_a_program() {
     assert!(pictures > 5, "{text}");
     let screen = fs::read_to_string(project.target("live.txt")).expect("the last screen");
     let row = "exit status 0   cells slow 1\n";
-    for part in ["brkalloc live", row, " resident ", " faults ", " cells used", "....", "Enter"] {
+    for part in
+        ["brkalloc live", row, " resident ", " faults ", " cells used", "....", "last picture"]
+    {
         assert!(screen.contains(part), "no {part:?} in {screen}");
     }
     // No row is cut off.
@@ -228,7 +251,7 @@ fn a_live_picture_is_taken_of_a_program() {
         let is_whole = |row: &str| row.starts_with(start) && row.ends_with(" bytes");
         assert!(screen.lines().any(is_whole), "no whole {start:?} in {screen}");
     }
-    assert!(text.contains("Ctrl-C stops it"), "{text}");
+    assert!(text.contains("Ctrl-C stops it") && !screen.contains("Enter"), "{text}{screen}");
     let png = fs::read(project.target("live.png")).expect("the last picture");
     assert!(png.starts_with(b"\x89PNG"), "{} bytes", png.len());
 }
@@ -261,8 +284,11 @@ fn mistakes_are_answered_and_harm_nobody() {
     terminal.command("nonsense", &["nonsense: no such command or program"]);
     terminal.command("maps", &["usage: maps PID"]);
     terminal.command("exit now", &["usage: exit: stop the machine"]);
-    for command in ["maps 99", "heap 99", "pt 99 0", "kill 99", "trace on 99"] {
+    for command in ["maps 99", "heap 99", "pt 99 0", "pt 99 heap", "kill 99", "trace on 99"] {
         terminal.command(command, &["no process has the number 99"]);
+    }
+    for line in ["&", "hello & &", " & hello"] {
+        terminal.command(line, &["no program before `&`"]);
     }
     terminal.command("kill 1", &["process 1 is this shell"]);
     terminal.command("kill %", &["% is no job"]);
@@ -322,7 +348,8 @@ fn processes_and_the_machine_are_looked_at() {
     terminal.command("smaps %", &["Rss:", "Private_Dirty:"]);
     terminal.command("status %", &["VmRSS:"]);
     terminal.command("frames", &[" frames: ", "order 10"]);
-    terminal.command("pt 1 heap", &["in [heap]", "level 1  entry", ": physical 0x"]);
+    let walk = ["in [heap]", "level 1  entry", " r-- user", "copy-on-write: ", ": physical 0x"];
+    terminal.command("pt 1 heap", &walk);
     terminal.command("trace on", &[]);
     let written = r#"write(1, "hello from: hello\n", 18) "#;
     terminal.command("hello", &["execve(\"hello\", ", written, "exited with 0"]);

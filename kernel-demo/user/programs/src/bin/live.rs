@@ -4,6 +4,9 @@
 //! ```text
 //!   live PROGRAM [WORD …] ─► fork, execve ─► again and again: read its heap and status, show 25 rows
 //! ```
+//!
+//! The last picture stays until Enter is pressed. With `--taken` before the program, that is done
+//! by the machine that takes the pictures, and no reader is asked for it.
 
 #![no_std]
 #![no_main]
@@ -17,7 +20,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use programs::heap::{Heap, Use};
-use programs::look;
+use programs::{counted, look};
 use runtime::system::io;
 use runtime::system::process::{self, Ending, Fork};
 use runtime::system::terminal::Settings;
@@ -42,11 +45,18 @@ const GREY: u8 = 0x07;
 const GREEN: u8 = 0x0A;
 const TITLE: u8 = 0x1F;
 
+/// The word that says that the pictures are taken by the machine that runs this one.
+const TAKEN: &str = "--taken";
+
 /// The exit status of a child that could not become the program.
 const NO_PROGRAM: u8 = 127;
 
 fn run(arguments: Arguments) -> Verdict {
-    let words: Vec<&str> = arguments.iter().collect();
+    let mut words: Vec<&str> = arguments.iter().collect();
+    let is_taken = words.first() == Some(&TAKEN);
+    if is_taken {
+        words.remove(0);
+    }
     if words.is_empty() {
         println!("usage: live PROGRAM [WORD ...]");
         // Without a program there is nothing to show, and nothing wrong.
@@ -55,7 +65,9 @@ fn run(arguments: Arguments) -> Verdict {
     let child = start(&words)?;
     let mut live = Live { words: words.join(" "), child, frames: 0, most: 0 };
     let ending = loop {
-        live.show("running")?;
+        if is_begun(child) {
+            live.show("running")?;
+        }
         // The program has its turn, up to a tick of the timer.
         process::sched_yield();
         if let Some((_, ending)) = process::wait_not()? {
@@ -65,8 +77,9 @@ fn run(arguments: Arguments) -> Verdict {
     live.title(&format!("{ending}"))?;
     println!("live: {} pictures; {}: {ending}", live.frames, live.words);
     if Settings::get().is_ok() {
-        row(END_AT, " Enter ends it", GREY)?;
-        println!("live: Enter ends it");
+        let end = if is_taken { "the last picture" } else { "Enter ends it" };
+        row(END_AT, &format!(" {end}"), GREY)?;
+        println!("live: {end}");
         io::read(io::INPUT, &mut [0; 64])?;
     }
     if ending == Ending::WELL { Ok(()) } else { Err(Untrue::CLAIM) }
@@ -81,6 +94,16 @@ fn start(words: &[&str]) -> Result<usize, Untrue> {
             process::exit(NO_PROGRAM)
         }
         Fork::Parent { child } => Ok(child),
+    }
+}
+
+/// Whether a child has become its program: until then it is a copy of this one, with its map.
+fn is_begun(child: usize) -> bool {
+    let map = |process| look::text(View::Maps, Subject { process, address: 0 });
+    let first = |map: Vec<u8>| map.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec);
+    match (map(child), map(process::getpid())) {
+        (Ok(child), Ok(own)) => first(child) != first(own),
+        _ => false,
     }
 }
 
@@ -161,9 +184,10 @@ fn heap_rows(heap: Option<&Heap>) -> Verdict {
             let (unit, map) = heap.map(MAP * COLUMNS);
             let [(used, used_bytes), (free, free_bytes)] =
                 [heap.sum(Use::Used), heap.sum(Use::Free)];
+            let used = counted(used, "cell");
             (
                 format!(
-                    " heap       {used} cells used, {used_bytes} bytes; {free} free, {free_bytes} bytes"
+                    " heap       {used} used, {used_bytes} bytes; {free} free, {free_bytes} bytes"
                 ),
                 map,
                 format!(" # used   . free   x not the heap's own   a character: {unit} bytes"),

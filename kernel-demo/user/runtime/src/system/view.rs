@@ -75,8 +75,11 @@ pub const PAGE_STATES: [&str; 4] = [
     "nothing is mapped there",
     "the page of zeros, which all share",
     "a frame that others have too",
-    "a frame of its own",
+    OWN_FRAME,
 ];
+
+/// The state of a page that no other process has.
+pub const OWN_FRAME: &str = "a frame of its own";
 
 /// The way of the processor to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,7 +91,12 @@ impl Shell {
     /// Does what a line says, command by command: all but the last end with `&`. `false` if it is
     /// the last line.
     fn execute(&mut self, line: &str) -> bool {
-        line.split_inclusive('&').all(|command| self.command(command))
+        let mut commands = line.split_inclusive('&');
+        if commands.clone().any(|command| command.trim() == "&") {
+            println!("no program before `&`: write it behind one, as `spin forever &`");
+            return true;
+        }
+        commands.all(|command| self.command(command))
     }
 
     /// Does what a command says. `false` if it ends the shell.
@@ -119,8 +124,11 @@ impl Shell {
             ["heap", whom] => self.with(whom, show::heap),
             ["pt", whom, address] => {
                 self.with(whom, |process| match show::address(process, address) {
-                    Some(address) => show::walk(Subject { process, address }),
-                    None => println!("{address:?} is no address and no area of process {process}"),
+                    Ok(Some(address)) => show::walk(Subject { process, address }),
+                    Ok(None) => {
+                        println!("{address:?} is no address and no area of process {process}");
+                    }
+                    Err(errno) => show::refusal(process, errno),
                 })
             }
             ["lesson"] => lessons::list(),

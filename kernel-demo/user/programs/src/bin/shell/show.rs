@@ -4,10 +4,10 @@ use alloc::format;
 use alloc::string::String;
 
 use programs::heap::{Cell, End, Heap, Use};
-use programs::look;
+use programs::{counted, look};
 use runtime::system::Errno;
-use runtime::system::view::{self, PAGE_STATES, Subject, View, Walk};
-use runtime::{print, println};
+use runtime::system::view::{self, OWN_FRAME, PAGE_STATES, Subject, View, Walk};
+use runtime::{print, println, views};
 
 /// Characters of a line of a map, and lines.
 const WIDTH: usize = 64;
@@ -60,12 +60,21 @@ pub fn is_busy(process: usize) -> bool {
     matches!(state, Some("ready" | "running"))
 }
 
-/// The address that a word stands for in a process: hexadecimal, or the name of an area, as `heap`
-/// or `stack`, for its first address.
-pub fn address(process: usize, word: &str) -> Option<usize> {
+/// The address that a word stands for in a process: hexadecimal, or the name of an area, as `heap`,
+/// for its first address. `stack` is the page at its top, where it begins: the lowest page of the
+/// area is the last one to be touched.
+///
+/// # Errors
+///
+/// `ESRCH` if there is no such process.
+pub fn address(process: usize, word: &str) -> Result<Option<usize>, Errno> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
-    let address = usize::from_str_radix(digits, 16).ok();
-    address.or_else(|| look::area(process, word).map(|(start, _)| start))
+    if let Ok(address) = usize::from_str_radix(digits, 16) {
+        return Ok(Some(address));
+    }
+    let maps = look::text(View::Maps, Subject { process, address: 0 })?;
+    let area = look::area_in(&maps, word);
+    Ok(area.map(|(start, end)| if word == "stack" { end - PAGE } else { start }))
 }
 
 /// Prints the page-table entries on the way to an address, and what is there:
@@ -93,6 +102,9 @@ pub fn walk(of: Subject) {
             break;
         }
     }
+    if let Some(why) = copied_on_write(of, state, entries[3]) {
+        println!("  {why}");
+    }
     let physical = entries[3] & FRAME | address as u64 & 0xfff;
     match PAGE_STATES.get(state) {
         Some(nothing) if state == 0 => println!("  {nothing}"),
@@ -100,6 +112,22 @@ pub fn walk(of: Subject) {
         None => println!("  unknown"),
     }
 }
+
+/// Says what the first write to a page does that the area lets be written, and its entry does not.
+fn copied_on_write(of: Subject, state: usize, entry: u64) -> Option<&'static str> {
+    let maps = look::text(View::Maps, of).ok()?;
+    let area = views::region_at(str::from_utf8(&maps).ok()?, of.address)?;
+    if entry & PRESENT == 0 || entry & WRITABLE != 0 || !area.permissions.contains('w') {
+        return None;
+    }
+    Some(match PAGE_STATES.get(state) {
+        Some(&OWN_FRAME) => "copy-on-write: the others are gone, so the next write only makes it w",
+        _ => "copy-on-write: the next write gets a frame of its own",
+    })
+}
+
+/// Bytes of a page.
+const PAGE: usize = 4096;
 
 /// Bits of an entry of a page table.
 const PRESENT: u64 = 1;
@@ -174,5 +202,6 @@ pub fn heap(process: usize) {
         End::TooMany => println!("  there are still more"),
     }
     let [(used, used_bytes), (free, free_bytes)] = [heap.sum(Use::Used), heap.sum(Use::Free)];
-    println!("{used} cells used: {used_bytes} bytes; {free} free: {free_bytes} bytes");
+    let used = counted(used, "cell");
+    println!("{used} used: {used_bytes} bytes; {free} free: {free_bytes} bytes");
 }
