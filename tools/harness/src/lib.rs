@@ -2,7 +2,7 @@
 //! every suite.
 //!
 //! ```text
-//!   main · cli                         what was asked
+//!   main · cli · values                what was asked
 //!  ───────────────────────────────────────────────────────────────
 //!   steps · report                     everything `make test` does, in order; what the reader sees
 //!   demo_suite · tour                  what to boot, and what a boot must show; readme: an excerpt of it
@@ -67,5 +67,6 @@ pub mod steps;
 pub mod story;
 pub mod tour;
 pub mod unsafe_sites;
+pub mod values;
 
 pub use error::Error;

@@ -7,7 +7,7 @@ use std::process::{self, ExitCode};
 
 use clap::Parser;
 
-use harness::cli::{self, Cli, Command, MachineOptions, TestOptions, TourOptions};
+use harness::cli::{Cli, Command, MachineOptions, TestOptions, TourOptions};
 use harness::cost::Costs;
 use harness::examples::Row;
 use harness::gdb::Session;
@@ -21,7 +21,7 @@ use harness::size::Sizes;
 use harness::steps::{self, Context, Tier};
 use harness::tour::{self, Stop, Tour};
 use harness::unsafe_sites::Inventory;
-use harness::{Error, demo_suite, examples, killed, programs, readme, report, story};
+use harness::{Error, demo_suite, examples, killed, programs, readme, report, story, values};
 use kerntest::tally::{Failure, Kind, Tally};
 
 /// The exit status of what Ctrl-C ended: 128 and the number of `SIGINT`, as in a shell.
@@ -30,7 +30,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| {
         let variable = |name: &str| env::var(name).ok();
-        let Some(wrong) = cli::wrong_variable(&error, variable) else { error.exit() };
+        let Some(wrong) = values::wrong_variable(&error, variable) else { error.exit() };
         eprintln!("harness: error: {wrong}");
         process::exit(2)
     });
