@@ -1,5 +1,6 @@
 // Predict before reveal: what is asked, what was answered, and what the run says.
 
+import { count } from './words.js';
 import { el } from './dom.js';
 
 /** Questions and their answers. */
@@ -44,7 +45,8 @@ export class Quiz {
 
   score() {
     const right = [...this.given.keys()].filter((question) => this.is_right(question)).length;
-    return `${right} of ${this.given.size} predictions right, ${this.questions.length} questions`;
+    const given = count(this.given.size, 'prediction');
+    return `${right} of ${given} right, ${count(this.questions.length, 'question')}`;
   }
 }
 
