@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use harness::image::Image;
-use harness::tour::{self, Tour};
+use harness::tour::{self, Stop, Tour};
 use kerntest::tally::{Failure, Kind};
 
 use crate::{build, machine};
@@ -182,6 +182,16 @@ fn a_program_that_fails_fails_the_run() {
         assert_eq!(failure.expect("a failure").kind, Kind::Assertion, "{text}");
         assert!(text.contains(reason), "{text}");
     }
+}
+
+#[test]
+fn a_program_that_a_reader_interrupts_has_not_failed() {
+    let (keyboard, mut keys) = io::pipe().expect("a pipe");
+    keys.write_all(b"\x03").expect("the pipe takes a key");
+    let (text, _) =
+        boot_with(&[("program", "spin forever"), ("keys", "1")], keyboard.into(), |_| {});
+    assert_eq!(tour::stop(&text), Some(Stop::Program), "{text}");
+    assert!(text.ends_with("spin: interrupted\n") && !text.contains("FAILED"), "{text}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn copied_on_write(of: Subject, state: usize, entry: u64) -> Option<&'static str
         return None;
     }
     Some(match PAGE_STATES.get(state) {
-        Some(&OWN_FRAME) => "copy-on-write: the others are gone, so the next write only makes it w",
+        Some(&OWN_FRAME) => "copy-on-write: no other process has it now, so the next write copies nothing",
         _ => "copy-on-write: the next write gets a frame of its own",
     })
 }
