@@ -27,7 +27,7 @@ use kerntest::tally::Failure;
 pub const PROGRAM: &str = "cells slow";
 
 /// How long it takes on a processor of its own, in seconds.
-const SECONDS: u32 = 10;
+const SECONDS: u32 = 30;
 
 /// What the program `live` writes when its picture is the last one.
 const LAST: &str = "live: the last picture";

@@ -1,14 +1,16 @@
 //! `make shell`, as a user types at a terminal.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expectrl::process::unix::WaitStatus;
 use expectrl::session::OsSession;
 use expectrl::{Eof, Expect, Regex, Session};
 use harness::image::Image;
+use harness::project::Project;
 
 use crate::{build, is_short};
 
@@ -226,6 +228,9 @@ const MISTAKES: [&str; 7] = [
 #[test]
 fn a_live_picture_is_taken_of_a_program() {
     let (project, _) = build(Image::tour);
+    if !is_short() {
+        interrupt_a_live_picture(&project);
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
     command.args(["live", "--program", "cells slow 1"]).stdin(Stdio::null());
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
@@ -249,6 +254,27 @@ fn a_live_picture_is_taken_of_a_program() {
     assert!(text.contains("Ctrl-C stops it") && !screen.contains("Enter"), "{text}{screen}");
     let png = fs::read(project.target("live.png")).expect("the last picture");
     assert!(png.starts_with(b"\x89PNG"), "{} bytes", png.len());
+}
+
+/// Starts a picture of a program without end, and ends it as Ctrl-C does when there is a picture.
+fn interrupt_a_live_picture(project: &Project) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["live", "--program", "spin forever"]).stdin(Stdio::null());
+    command.stdout(Stdio::null()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    let mut live = command.process_group(0).spawn().expect("the harness runs");
+    let text = project.target("live.txt");
+    // That of an earlier run.
+    let _ = fs::remove_file(&text);
+    let begun = Instant::now();
+    let is_taken = || fs::read_to_string(&text).is_ok_and(|text| text.contains("spin forever"));
+    while !is_taken() && begun.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(100));
+    }
+    let group = format!("-{}", live.id());
+    let killed = Command::new("kill").args(["-INT", "--", &group]).status();
+    assert!(killed.expect("kill runs").success());
+    live.wait().expect("it has ended");
+    assert!(is_taken(), "Ctrl-C leaves no picture");
 }
 
 #[test]
