@@ -75,6 +75,16 @@ pub trait SlabTuning: Debug {
     /// Bytes that slabs on loan may take if the provider may still grant 64 times as much.
     const LOAN_LEAST: usize = 32 << 10;
 
+    /// Denominator of the share of loans that slabs of more than a granule may take.
+    const LOAN_LONGER: usize = 1;
+
+    /// A slab of small blocks pays at its own length while the provider may still grant so many
+    /// times what it has granted; 0: never.
+    const EARLY_AHEAD: usize = 0;
+
+    /// A slab that is longer than it must be is at most this share of all slabs of its class.
+    const CLASS_SHARE: usize = 4;
+
     /// Number of words of the first leaf of the page map: a power of two.
     const FIRST_WORDS: usize = 32;
 
@@ -89,7 +99,13 @@ pub trait SlabTuning: Debug {
 #[derive(Debug)]
 pub enum UsualSlabs {}
 
-impl SlabTuning for UsualSlabs {}
+impl SlabTuning for UsualSlabs {
+    const LOAN_LEAST: usize = 24 << 10;
+    const LOAN_LONGER: usize = 2;
+    // Where each byte of code counts, there is seldom so much memory.
+    const EARLY_AHEAD: usize = if usize::BITS == 32 { 0 } else { 16 };
+    const CLASS_SHARE: usize = 8;
+}
 
 /// Slabs of arenas, in memory that comes by the segment. Few blocks of a thread, replaced all the
 /// time, do not pay for slabs, and would be cells: so more slabs are on loan.

@@ -43,7 +43,7 @@ const LOAN_OF_AHEAD: usize = 64;
 const AHEAD_OF_MEDIUM: usize = 2;
 
 /// Returns the bytes that slabs on loan may take of a heap of `heap` bytes that may grow by `ahead`
-/// more.
+/// more, if the next one takes `len`.
 fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
     S::LOAN_LEAST.min(ahead / LOAN_OF_AHEAD).max(heap / S::LOAN_SHARE)
 }
@@ -281,13 +281,16 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
         let (blocks, len) = shape::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;
+        let early = P::Slabs::EARLY_AHEAD;
+        let is_early = early > 0 && ahead / early >= heap;
         // Cells of medium blocks are tighter, which counts where memory is short.
-        let times = match size <= SMALL_MAX {
-            true => P::Slabs::PAYS_SMALL,
-            false if ahead / AHEAD_OF_MEDIUM >= heap => P::Slabs::PAYS_MEDIUM,
+        let least = match size <= SMALL_MAX {
+            true if is_early => len,
+            true => P::Slabs::PAYS_SMALL * len,
+            false if ahead / AHEAD_OF_MEDIUM >= heap => P::Slabs::PAYS_MEDIUM * len,
             false => usize::MAX,
         };
-        if bytes / len >= times {
+        if bytes >= least {
             return Some(Next { blocks, is_on_loan: false });
         }
         let request = Request::new(layout);
@@ -297,7 +300,10 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
             return Some(Next { blocks, is_on_loan: false });
         }
         // Of a class that is on loan already, its slabs count twice.
-        let loans = self.loan * P::Slabs::GRANULE + in_slabs + len;
+        let mut loans = self.loan * P::Slabs::GRANULE + in_slabs + len;
+        if len > P::Slabs::GRANULE {
+            loans *= P::Slabs::LOAN_LONGER;
+        }
         let is_on_loan = loans <= loans_of::<P::Slabs>(heap, ahead);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }

@@ -81,7 +81,7 @@ impl<S: SlabTuning> Least<S> {
 
 /// Returns the number of blocks and the length, in bytes, of the next slab of a class that has
 /// `bytes` bytes of slabs, in a heap of `heap` bytes: a slab that is longer than it must be is at
-/// most a quarter as long as they are, and at most a `LEN_SHARE`th of the heap.
+/// most a `CLASS_SHARE`th as long as they are, and at most a `LEN_SHARE`th of the heap.
 pub(super) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) -> (usize, usize) {
     let mut blocks = usize::from(Least::<S>::BLOCKS[class.index()]);
     let size = class.size();
@@ -90,7 +90,7 @@ pub(super) fn next_slab<S: SlabTuning>(class: Class, bytes: usize, heap: usize) 
         blocks = S::LEAST_ALIGNED;
     }
     let len = len_of::<S>(class, blocks);
-    let most = S::MOST.min(bytes / 4).min(heap / S::LEN_SHARE);
+    let most = S::MOST.min(bytes / S::CLASS_SHARE).min(heap / S::LEN_SHARE);
     if 2 * len > most {
         return (blocks, len);
     }
