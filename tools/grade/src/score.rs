@@ -32,11 +32,18 @@ struct Figure {
     throughput: f64,
 }
 
+impl Figure {
+    /// Thousands of operations a second.
+    fn kops(&self) -> f64 {
+        self.throughput / 1000.0
+    }
+}
+
 /// A line: `compiler     54.2 %    12345 Kops/s`.
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trace, utilisation, throughput } = self;
-        write!(f, "{trace:12}{:>6.1} %{:>9.0} Kops/s", 100.0 * utilisation, throughput / 1000.0)
+        let Self { trace, utilisation, .. } = self;
+        write!(f, "{trace:12}{:>6.1} %{:>9.0} Kops/s", 100.0 * utilisation, self.kops())
     }
 }
 
@@ -120,7 +127,11 @@ fn replay(
         match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 let Some(figure) = figure(&line) else { return Ok(Err("no figures".to_owned())) };
-                println!("  {figure}");
+                match subject {
+                    // Of its memory the C library tells nothing.
+                    "system" => println!("  {:12}{:>17.0} Kops/s", figure.trace, figure.kops()),
+                    _ => println!("  {figure}"),
+                }
                 figures.push(figure);
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -185,13 +196,13 @@ impl fmt::Display for Board {
             match figures {
                 Err(reason) => writeln!(f, "   {reason}")?,
                 Ok(figures) => {
-                    for Figure { utilisation, throughput, .. } in figures {
+                    for figure in figures {
                         let share = if at == 0 {
                             "–".to_owned()
                         } else {
-                            format!("{:.1} %", 100.0 * utilisation)
+                            format!("{:.1} %", 100.0 * figure.utilisation)
                         };
-                        write!(f, "{share:>12}{:>8.0}", throughput / 1000.0)?;
+                        write!(f, "{share:>12}{:>8.0}", figure.kops())?;
                     }
                     if at == 0 {
                         writeln!(f, "{:>8}", "–")?;
