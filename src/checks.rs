@@ -80,6 +80,20 @@ pub struct NoChecks;
 
 impl Checks for NoChecks {
     const NEW: Self = Self;
+
+    // Without a state, no code of checked heaps is in a program without them.
+
+    fn hook(&self) -> MisuseHook {
+        panic
+    }
+
+    fn mapped(&self) -> Option<&MappedBlocks> {
+        None
+    }
+
+    fn mapped_mut(&mut self) -> Option<&mut MappedBlocks> {
+        None
+    }
 }
 
 /// State of a checked heap.

@@ -11,9 +11,9 @@
 #     setup.sh ─┬─ elsewhere.sh   without apt-get: what is missing, and the packages of four other systems
 #               ├─ host.sh        a stable cargo, a C linker; for the tests clippy and rustfmt
 #               ├─ toolchain.sh   a compiler that can rebuild `core` for x86_64-target.json:
-#               │                   rustup.sh   a nightly that is here, or one that rustup fetches;
-#               │                               for the tests: the oldest Rust of the allocator
+#               │                   rustup.sh   a nightly that is here, or one that rustup fetches
 #               │                   debian.sh   Debian's packages, behind a sysroot of our own
+#               ├─ oldest.sh      for the tests: the oldest Rust that the allocator compiles with
 #               ├─ bootimage.sh   the tool that joins kernel and bootloader to a disk image
 #               ├─ qemu.sh        the machine that boots it
 #               ├─ gdb.sh         for `make gdb`: the debugger
@@ -47,6 +47,7 @@ parts=$here/setup
 . "$parts/rustup.sh"
 . "$parts/debian.sh"
 . "$parts/toolchain.sh"
+. "$parts/oldest.sh"
 . "$parts/bootimage.sh"
 . "$parts/qemu.sh"
 . "$parts/gdb.sh"

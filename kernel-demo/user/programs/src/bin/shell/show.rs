@@ -121,7 +121,9 @@ fn copied_on_write(of: Subject, state: usize, entry: u64) -> Option<&'static str
         return None;
     }
     Some(match PAGE_STATES.get(state) {
-        Some(&OWN_FRAME) => "copy-on-write: no other process has it now, so the next write copies nothing",
+        Some(&OWN_FRAME) => {
+            "copy-on-write: no other process has it now, so the next write copies nothing"
+        }
         _ => "copy-on-write: the next write gets a frame of its own",
     })
 }
