@@ -11,7 +11,7 @@
 //! An address is that of the instruction that failed, or lies inside the call. A kernel that is
 //! optimised for use has no frame pointers, and so no back-trace worth reading.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "a back-trace reads the stack by its addresses")]
 
 use core::arch::asm;
 

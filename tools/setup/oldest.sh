@@ -1,5 +1,5 @@
-# The oldest Rust that the allocator's package names. Where it cannot be had, its step of `make test`
-# is left out, and says so.
+# The oldest Rust that the allocator's package names. Where it cannot be had, its step of
+# `make test` is left out, and says so.
 
 oldest_rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
 

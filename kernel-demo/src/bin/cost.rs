@@ -216,7 +216,7 @@ impl Machine for Counting {
     }
 }
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "the counter of the processor is read by an intrinsic")]
 fn now() -> u64 {
     // SAFETY: every x86_64 processor has the counter.
     unsafe { _rdtsc() }

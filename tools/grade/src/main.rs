@@ -139,7 +139,7 @@ fn tell(told: Told<'_>) {
         Told::Ended(time) => println!("{} s", time.as_secs()),
         Told::Tested(test, Verdict::Passed) => println!("  passed  {}", test.name),
         Told::Tested(test, Verdict::Failed(seen)) => {
-            // What else was seen comes with the grade; this tells what takes so long.
+            // Reasons come with the grade; this tells what takes so long.
             let end = seen.found.as_deref().filter(|found| found.starts_with("no end"));
             println!(
                 "  failed  {}{}",

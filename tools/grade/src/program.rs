@@ -85,7 +85,7 @@ pub enum Verdict {
     Failed(Seen),
 }
 
-/// What is told of a grade while it runs: builds that take their time, and tests.
+/// Progress of a grade: builds that take their time, and tests.
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
     /// A build runs.

@@ -128,7 +128,7 @@ fn replay(
             Ok(line) => {
                 let Some(figure) = figure(&line) else { return Ok(Err("no figures".to_owned())) };
                 match subject {
-                    // Of its memory the C library tells nothing.
+                    // The C library tells nothing of its memory.
                     "system" => println!("  {:12}{:>17.0} Kops/s", figure.trace, figure.kops()),
                     _ => println!("  {figure}"),
                 }

@@ -216,7 +216,7 @@ mod tests {
             let command =
                 line.replace("LD_PRELOAD=target/release/libbrkmalloc.so BRKALLOC_STATS=1 ", "");
             assert_ne!(command, line);
-            // What a shell makes of it are the words again.
+            // A shell makes the same words of it.
             let words = format!("set -- {command}; printf '%s\\n' \"$@\"");
             let output = Command::new("sh").arg("-c").arg(words).output().unwrap();
             let expected_words = format!("{name}\n{}\n", arguments.join("\n"));

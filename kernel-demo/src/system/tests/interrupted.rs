@@ -89,7 +89,7 @@ fn a_signal_ends_a_process_that_makes_one_long_call_after_the_other() {
 
 #[test]
 fn other_threads_go_on_while_one_writes_a_long_text() {
-    /// What the first thread notes when it has written.
+    /// Steps of the first thread once it has written: it notes the result, and ends.
     const REST: [Step; 2] = [NOTES, |cpu| cpu.call("exit", &[0])];
     /// The second thread begins here, and does what the test says.
     const SECOND: u64 = 7;
