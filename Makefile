@@ -99,8 +99,8 @@ bench-programs: libmalloc ## time and peak memory of real programs with libbrkma
 soak: ## search for bugs for MINUTES: fuzzing, random and short programs, threads, forks, limits, ring 3, two CPUs, mutants; resumes
 	@sh tools/soak.sh
 
-mutants: ## print what became of the mutants that `soak` has tried: a line a file, and each survivor
-	@sh tools/mutants.sh table
+mutants: ## change the allocator in one small way at a time: a test must notice; an hour; resumes; writes docs/MUTANTS.md
+	@sh tools/mutants.sh try
 
 bench: ## measure the heap beside its peers, the system's side, and (not with QUICK) real programs; writes target/bench/report.json and .svg, programs.json
 	@{ $(SETUP) run && $(HARNESS) size; } >/dev/null || echo 'bench: `make size` says why there may be no figures of a small target'

@@ -33,10 +33,12 @@ fn three_in_a_bin<P: CheckedVariant>() -> (Bench<P>, [NonNull<u8>; 3], Layout) {
 #[case(Checked<Plain>, Checked<Small>)]
 fn links_of_a_bin_are_not_followed_once_overwritten<P: CheckedVariant>() {
     let cell = |block: NonNull<u8>| addr(block) - WORD;
-    for value in [0, 0xBAD0, usize::MAX, 0x4141_4141] {
+    for wild in [Some(0), Some(0xBAD0), Some(usize::MAX), Some(0x4141_4141), None] {
         for victim in 0..3 {
             for link in [0, 1] {
                 let (mut bench, blocks, layout) = three_in_a_bin::<P>();
+                // The last one leads into the heap, but to where no cell can begin.
+                let value = wild.unwrap_or(cell(blocks[victim]) + WORD / 2);
                 let place = addr(blocks[victim]) + link * WORD;
                 let was = read(blocks[0], place);
                 let neighbour =

@@ -54,7 +54,7 @@ round_seconds=240
 # The parts of a round, with their shares in 22nds.
 parts='simple_heap:2 heap:5 address_space:2 properties:3 arenas:3 forks:1 limits:1 ring3:3 smp:2'
 
-# Shortest soak, in seconds, that has mutants: one takes up to a minute, and the first one longer.
+# Shortest soak, in seconds, that has mutants: their tests are compiled first, in two minutes.
 mutants_from=1800
 
 # The longest input, in bytes: about 400 operations. Longer ones find little more and take longer.
@@ -88,7 +88,7 @@ main() {
     exec 3>&1
     trap 'interrupted' INT TERM
     printf 'soak: %s min; what the programs write goes to target/fuzz/soak.log\n' "$((left / 60))"
-    [ "$seconds" -ge "$mutants_from" ] || printf 'soak: left out: mutants: they take %s min and more\n' "$((mutants_from / 60))"
+    [ "$seconds" -ge "$mutants_from" ] || printf 'soak: left out: mutants: a soak of %s min and more tries them\n' "$((mutants_from / 60))"
     end=$(($(now) + left))
     if [ -z "$next" ]; then
         worlds "$((seconds / 4))"
@@ -321,12 +321,21 @@ libmalloc() {
 # Tries mutants for about $1 seconds.
 mutants() {
     since=$(now)
-    before=$(wc -l 2>/dev/null <"$root/target/mutants/tried" || echo 0)
-    SECONDS_LEFT=$1 sh "$here/mutants.sh" >"$fuzz_dir/part.log" 2>&1 || true
+    before=$(tried_mutants)
+    status=0
+    sh "$here/mutants.sh" try --seconds "$1" >"$fuzz_dir/part.log" 2>&1 || status=$?
     cat "$fuzz_dir/part.log" >>"$log"
-    after=$(wc -l 2>/dev/null <"$root/target/mutants/tried" || echo 0)
+    if [ "$status" != 0 ]; then
+        printf 'soak: left out: mutants: %s\n' "$(tail -n 1 "$fuzz_dir/part.log")"
+        return
+    fi
+    after=$(tried_mutants)
     mutants_total=$((mutants_total + after - before))
     progress mutants "$(($(now) - since))" "$((after - before)) mutants, $(grep -c '^survived' "$fuzz_dir/part.log" || true) survivors so far"
+}
+
+tried_mutants() {
+    cat "$root/target/mutants/outcomes" 2>/dev/null | wc -l
 }
 
 # Proptest has shortened the input by itself, and says what it is.
