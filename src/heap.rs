@@ -218,6 +218,10 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     ///
     /// Those of [`allocate`](Heap::allocate), and `None` if the product overflows.
     ///
+    /// # Time
+    ///
+    /// That of [`allocate_zeroed`](Heap::allocate_zeroed).
+    ///
     /// # Safety
     ///
     /// The clauses of [`allocate`](Heap::allocate).
@@ -308,7 +312,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
     }
 
     /// Returns the usable size of a block, in bytes: at least the requested size. 0 in a heap that
-    /// has [stopped](crate::Rule::BreakBelowHeap).
+    /// has [stopped](crate::Rule::BreakBelowHeap). O(1).
     ///
     /// # Safety
     ///
@@ -575,12 +579,13 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     }
 
     /// Returns the sizes of blocks of slabs, in bytes, the smallest first. Empty for [`Plain`] and
-    /// [`Small`] heaps, which have no slabs.
+    /// [`Small`] heaps, which have no slabs. O(1) a size.
     pub fn block_sizes(&self) -> impl Iterator<Item = usize> {
         P::LayerOf::<P>::block_sizes()
     }
 
     /// Returns all cells and holes, in the order of addresses. They tile the heap without gaps.
+    /// O(1) a cell.
     ///
     /// A walk of a heap that has [stopped](crate::Rule::BreakBelowHeap) is empty.
     #[must_use]
@@ -589,7 +594,8 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     }
 
     /// Returns the heap as a line of `width` characters, each for an equal part of the addresses
-    /// from the first cell to the last. A character shows the most common use in its part.
+    /// from the first cell to the last. A character shows the most common use in its part. O(cells)
+    /// when it is printed.
     #[must_use]
     pub fn picture(&self, width: usize) -> Picture<'_> {
         Picture::new(self.cells(), width)
@@ -607,7 +613,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 
 impl<B, M, P: Profile> Heap<B, M, Checked<P>> {
     /// Sets the hook that receives each report of a misuse and decides how the heap responds. By
-    /// default, every misuse is a panic.
+    /// default, every misuse is a panic. O(1).
     pub fn set_misuse_hook(&mut self, hook: MisuseHook) {
         self.checks_mut().set_hook(hook);
     }
@@ -619,7 +625,7 @@ where
 {
     /// Verifies that a live block with this layout begins at an address: its header and its
     /// neighbours', its record, and the bytes behind the requested ones. Reports a misuse to the
-    /// hook. Returns `false` if there is one.
+    /// hook. Returns `false` if there is one. O(mappings), but O(cells) before a report.
     pub fn verify(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
         Checker(&mut self.inner).verify(block, layout)
     }

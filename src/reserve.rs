@@ -58,7 +58,7 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
         Self { heap, reserve: Placed::empty(), has_token: AtomicBool::new(true) }
     }
 
-    /// Sets the memory of the reserve.
+    /// Sets the memory of the reserve. O(1).
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
         unsafe { self.reserve.init(base, len) }
     }
 
-    /// Returns the token, once.
+    /// Returns the token, once; later `None`. O(1).
     #[must_use]
     pub fn token(&self) -> Option<ReserveToken> {
         // By the lock, because some processors have no exchange.
@@ -91,7 +91,7 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
         &self.heap
     }
 
-    /// Counts the reserve: see [`Heap::stats`](crate::Heap::stats).
+    /// Counts the reserve: see [`Heap::stats`](crate::Heap::stats). O(cells of the reserve).
     #[must_use]
     pub fn reserve_stats(&self) -> Stats {
         self.reserve.heap.stats()
@@ -99,7 +99,8 @@ impl<H, L: RawLock> ReserveHeap<H, L> {
 }
 
 impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
-    /// Allocates a block of the heap; of the reserve, if the heap has no room.
+    /// Allocates a block of the heap; of the reserve, if the heap has no room. `None` if that has
+    /// none either. Takes the time of `H`, and of the reserve O(1).
     ///
     /// # Safety
     ///
@@ -114,7 +115,8 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
         unsafe { self.allocate(layout).or_else(|| self.reserve.allocate(layout)) }
     }
 
-    /// Allocates a block of the heap, not of the reserve.
+    /// Allocates a block of the heap, not of the reserve. `None` if the heap has no room. Takes the
+    /// time of `H`: with heaps of this crate O(1).
     ///
     /// # Safety
     ///
@@ -125,7 +127,7 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
         NonNull::new(unsafe { self.heap.alloc(layout) })
     }
 
-    /// Frees a block, to where it came from.
+    /// Frees a block, to where it came from. O(1) in the reserve, and the time of `H` elsewhere.
     ///
     /// # Safety
     ///
@@ -141,7 +143,9 @@ impl<H: GlobalAlloc, L: RawLock> ReserveHeap<H, L> {
     }
 
     /// Changes the size of a block. A block of the reserve moves to the heap if that has room;
-    /// otherwise it stays, and shrinks but does not grow.
+    /// otherwise it stays, and shrinks but does not grow. `None` if there is no room: the block is
+    /// as it was. O(1) in the reserve, plus the copy if the block moves, and the time of `H`
+    /// elsewhere.
     ///
     /// # Safety
     ///

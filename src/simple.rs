@@ -72,6 +72,7 @@ impl<B> SimpleHeap<B> {
     }
 
     /// Returns the address and the size in bytes of every free cell, in the order of addresses.
+    /// O(1) a cell.
     pub fn free_cells(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut at = self.free;
         core::iter::from_fn(move || {

@@ -55,7 +55,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
         Self { regions: [const { Placed::empty() }; N] }
     }
 
-    /// Sets the region of a tag.
+    /// Sets the region of a tag. O(1).
     ///
     /// # Errors
     ///
@@ -90,7 +90,8 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
         unsafe { self.regions.get(tag)?.allocate(layout) }
     }
 
-    /// Allocates a block in the first region that has room, in the order of tags.
+    /// Allocates a block in the first region that has room, in the order of tags. `None` if none
+    /// has. O(regions), each as [`Heap::allocate`](crate::Heap::allocate).
     ///
     /// # Safety
     ///
@@ -101,7 +102,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
         self.regions.iter().find_map(|region| unsafe { region.allocate(layout) })
     }
 
-    /// Frees a block, in the region in which it lies.
+    /// Frees a block, in the region in which it lies. O(regions).
     ///
     /// # Panics
     ///
@@ -117,6 +118,7 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
     }
 
     /// Changes the size of a block, which stays in its region; `None` if that has no room.
+    /// O(regions), plus the copy if the block moves.
     ///
     /// # Panics
     ///
@@ -136,13 +138,14 @@ impl<const N: usize, P: Profile, L: RawLock> TaggedHeap<N, P, L> {
         unsafe { self.region_of(block).heap.reallocate(block, layout, new_size) }
     }
 
-    /// Returns the tag of the region in which an address lies.
+    /// Returns the tag of the region in which an address lies; `None` if it lies in none.
+    /// O(regions).
     #[must_use]
     pub fn tag_of(&self, block: NonNull<u8>) -> Option<usize> {
         self.regions.iter().position(|region| region.contains(block))
     }
 
-    /// Counts the region of a tag: see [`Heap::stats`](crate::Heap::stats).
+    /// Counts the region of a tag: see [`Heap::stats`](crate::Heap::stats). O(cells of the region).
     ///
     /// # Panics
     ///

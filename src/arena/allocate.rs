@@ -298,6 +298,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
     /// Allocates a block of zeros. See [`Heap::allocate_zeroed`](crate::Heap::allocate_zeroed).
     ///
+    /// # Errors
+    ///
+    /// `None` where [`allocate`](ArenaHeap::allocate) returns it.
+    ///
+    /// # Time
+    ///
+    /// That of [`allocate`](ArenaHeap::allocate), plus O(bytes that are not known to be zero).
+    ///
     /// # Safety
     ///
     /// As for [`allocate`](ArenaHeap::allocate).
@@ -323,6 +331,14 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
     /// [`allocate`](ArenaHeap::allocate) that never calls the provider. It may wait for the
     /// parent's lock.
+    ///
+    /// # Errors
+    ///
+    /// `None` if neither the caller's arena nor the parent has room.
+    ///
+    /// # Time
+    ///
+    /// That of [`allocate`](ArenaHeap::allocate), without calls of the provider.
     ///
     /// # Safety
     ///

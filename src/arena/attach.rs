@@ -89,7 +89,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Makes what all slots share, as the first operation does anyway. A kernel calls it before
     /// handlers that allocate can interrupt an operation: until it is done, a handler cannot know
-    /// that it must not wait. Returns `false` if there is no memory.
+    /// that it must not wait. Returns `false` if there is no memory. O(slots), and a few calls of
+    /// the provider.
     pub fn prepare(&self) -> bool {
         if self.shared().is_some() {
             return true;

@@ -12,7 +12,7 @@ use crate::provider::{Map, Slots, Source};
 use crate::segments::{Owner, SegmentMap};
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// [`deallocate`](ArenaHeap::deallocate) for callers that do not know the layout.
+    /// [`deallocate`](ArenaHeap::deallocate) for callers that do not know the layout. O(1).
     ///
     /// # Safety
     ///
@@ -25,6 +25,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
     /// Returns the usable size of a block of any arena, in bytes: at least the requested size. 0 if
     /// the caller has interrupted code that holds the parent's lock, and the block is the parent's.
+    /// O(1); for a block of the parent it waits for the parent's lock.
     ///
     /// # Safety
     ///

@@ -94,7 +94,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'_, B, C, M, P, 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Sets the hook that receives each report of a misuse, for the parent, the caller's arena, and
     /// all arenas that are made from now on: to be called before other threads use the heap. See
-    /// [`Heap::set_misuse_hook`]. The hook may be called with the parent locked.
+    /// [`Heap::set_misuse_hook`]. The hook may be called with the parent locked. O(1), and the wait
+    /// for the parent's lock.
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
         if let Some(mut inside) = self.visit().enter_arena(0) {
             inside.inner().0.heap.checks_mut().set_hook(hook);

@@ -78,7 +78,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     /// Verifies the parent, and the caller's arena, unless the caller has interrupted an operation
-    /// there. [`Exclusive::check`] verifies all. Takes as long as [`Heap::check`], partly with the
+    /// there. [`Exclusive::check`] verifies all. O(cells) as [`Heap::check`], partly with the
     /// parent's lock held.
     ///
     /// # Errors
@@ -106,12 +106,18 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
     /// [`flush`](ArenaHeap::flush), and then moves the break down. See [`Heap::trim`].
     /// Returns the number of bytes given back.
+    ///
+    /// # Time
+    ///
+    /// That of [`flush`](ArenaHeap::flush), plus one call of the provider.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
         self.in_parent(|heap| heap.trim(keep)).unwrap_or(0)
     }
 
-    /// Runs `look` with the parent locked. It must not use this heap.
+    /// Runs `look` with the parent locked. It must not use this heap. Returns `None` if the caller
+    /// has interrupted code that holds the parent's lock. Takes the wait for that lock, and the
+    /// time of `look`.
     pub fn with_parent<R>(&self, look: impl FnOnce(&Heap<B, M, P>) -> R) -> Option<R> {
         self.in_parent(|heap| look(heap))
     }
@@ -154,7 +160,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
     }
 
     /// Returns every freed block to its arena, frees slabs without live blocks, and gives back
-    /// every free segment.
+    /// every free segment. O(slots + slabs + blocks that are kept, or that others have freed).
     pub fn flush(&self) {
         let Some(source) = self.source() else { return };
         // Once to send every block, and once to collect it.
@@ -170,6 +176,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
 
     /// [`flush`](Exclusive::flush), and then moves the break down as far as it goes. Returns the
     /// number of bytes given back.
+    ///
+    /// # Time
+    ///
+    /// That of [`flush`](Exclusive::flush), plus one call of the provider.
     pub fn trim(&self, keep: usize) -> usize {
         self.flush();
         self.0.parent.locked(|heap| heap.trim(keep))
@@ -202,7 +212,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Exclusive<'_, B, C, M,
 
     /// Gives back all arenas, if none of their blocks is live: the heap is then as new, except for
     /// live blocks of the parent. Returns `false` if there is a live block: then it did what
-    /// [`flush`](Exclusive::flush) does.
+    /// [`flush`](Exclusive::flush) does. O(cells).
     pub fn dissolve(&self) -> bool {
         self.flush();
         let Some(source) = self.source() else { return true };

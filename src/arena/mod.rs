@@ -188,7 +188,8 @@ impl<B: LateBreak, C, P: Profile, L: RawLock> ArenaHeap<B, C, NoMap, P, L> {
 }
 
 impl<B: LateBreak, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
-    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it.
+    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it. O(1): the
+    /// region is not touched.
     ///
     /// ```
     /// use brkalloc::{ArenaHeap, FixedBreak, InitError, SingleCpu};
@@ -226,7 +227,7 @@ impl<B: LateBreak, C, M, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
         unsafe { self.parent.heap.init(base, len) }
     }
 
-    /// Sets the break, once the kernel has made it.
+    /// Sets the break, once the kernel has made it. O(1).
     ///
     /// # Errors
     ///

@@ -32,6 +32,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// a block of less than 1 KiB that is less aligned than blocks of its new size: it must move.
     /// (With the profile `Checked`, also for a block of the parent in an interrupt handler.)
     ///
+    /// # Time
+    ///
+    /// That of [`allocate`](ArenaHeap::allocate), plus the copy if the block moves.
+    ///
     /// # Safety
     ///
     /// The block came from this heap with this layout and was not freed since. After `Some`, only
@@ -60,6 +64,10 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// # Errors
     ///
     /// `None` if there is no memory. The block is as it was.
+    ///
+    /// # Time
+    ///
+    /// That of [`reallocate`](ArenaHeap::reallocate).
     ///
     /// # Safety
     ///

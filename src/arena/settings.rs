@@ -14,20 +14,20 @@ use crate::unchecked::OutOfMemoryHook;
 
 impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, L> {
     /// Sets the minimum size of mapped blocks. See [`MapThreshold`]. No effect if the caller has
-    /// interrupted code that holds the parent's lock.
+    /// interrupted code that holds the parent's lock. O(1), and the wait for that lock.
     pub fn set_map_threshold(&self, threshold: MapThreshold) {
         self.in_parent(|heap| heap.set_map_threshold(threshold));
     }
 
     /// Sets when a `free` moves the break down. See [`Trim`]. No effect if the caller has
-    /// interrupted code that holds the parent's lock.
+    /// interrupted code that holds the parent's lock. O(1), and the wait for that lock.
     pub fn set_trim(&self, trim: Trim) {
         self.in_parent(|heap| heap.set_trim(trim));
     }
 
     /// Sets a hook that is called before a request of the parent is refused: for a block, or for
     /// memory of an arena. See [`Heap::set_out_of_memory_hook`]. No effect where the caller has
-    /// interrupted code that holds the parent's lock.
+    /// interrupted code that holds the parent's lock. O(1), and the wait for that lock.
     ///
     /// # Safety
     ///
@@ -44,13 +44,13 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         self.in_parent(|heap| heap.used()).unwrap_or(0)
     }
 
-    /// Returns [`Heap::free`] of the parent, as for [`used`](ArenaHeap::used).
+    /// Returns [`Heap::free`] of the parent, as for [`used`](ArenaHeap::used). O(1).
     #[must_use]
     pub fn free(&self) -> usize {
         self.in_parent(|heap| heap.free()).unwrap_or(0)
     }
 
-    /// Returns [`Heap::size`] of the parent, as for [`used`](ArenaHeap::used).
+    /// Returns [`Heap::size`] of the parent, as for [`used`](ArenaHeap::used). O(1).
     #[must_use]
     pub fn size(&self) -> usize {
         self.in_parent(|heap| heap.size()).unwrap_or(0)
@@ -77,7 +77,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     }
 
     /// [`Heap::unused_memory`] of the caller's arena, and of the parent, with its lock held; except
-    /// where the caller has interrupted an operation. `forget` must not use this heap.
+    /// where the caller has interrupted an operation. `forget` must not use this heap. O(free cells
+    /// of at least `least` bytes).
     pub fn unused_memory(
         &self,
         granule: usize,

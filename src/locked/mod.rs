@@ -45,6 +45,10 @@ pub use guard::{HeapGuard, HeapMutGuard};
 /// allocates while the code that it interrupted holds the lock waits forever. Mask interrupts
 /// ([`MaskInterrupts`](crate::MaskInterrupts)), do not allocate in handlers, or use an `ArenaHeap`.
 ///
+/// # Time
+///
+/// Each method takes the time of the heap's method of that name, and the wait for the lock.
+///
 /// # Invariants
 ///
 /// A reference to the heap exists only while its user holds the lock.
@@ -148,6 +152,7 @@ impl<H, L: RawLock> Locked<H, L> {
     }
 
     /// Runs `look` with the heap locked: for a walk over the cells, or a look at the provider.
+    /// Takes the wait for the lock, and the time of `look`.
     ///
     /// `look` must not use the same heap through this lock, or it waits forever: printing may do
     /// so, and formatting into a `String` does.
@@ -164,6 +169,7 @@ impl<H, L: RawLock> Locked<H, L> {
     }
 
     /// Runs `run` with the heap locked and exclusive, for operations that have no method here.
+    /// Takes the wait for the lock, and the time of `run`.
     ///
     /// `run` must not use the same heap through this lock, or it waits forever.
     ///
@@ -175,7 +181,8 @@ impl<H, L: RawLock> Locked<H, L> {
         self.locked(run)
     }
 
-    /// Locks the heap. The guard derefs to the heap, and unlocks when it is dropped.
+    /// Locks the heap. The guard derefs to the heap, and unlocks when it is dropped. O(1), and the
+    /// wait for the lock.
     ///
     /// The thread that has the guard must not use the same heap through this lock, or it waits
     /// forever. A temporary guard lives until the end of its statement, so a statement with two of
@@ -196,7 +203,8 @@ impl<H, L: RawLock> Locked<H, L> {
         HeapGuard::new(self)
     }
 
-    /// Locks the heap. The guard derefs to the heap, mutably, and unlocks when it is dropped.
+    /// Locks the heap. The guard derefs to the heap, mutably, and unlocks when it is dropped. O(1),
+    /// and the wait for the lock.
     ///
     /// # Safety
     ///
@@ -226,7 +234,8 @@ impl<B, P: Profile, L> Locked<Heap<B, NoMap, P>, L> {
 }
 
 impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
-    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it.
+    /// Sets the break to the region of `len` bytes at `base`, once the kernel knows it. O(1): the
+    /// region is not touched.
     ///
     /// ```
     /// use brkalloc::{FixedBreak, InitError, LockedHeap};
@@ -265,7 +274,7 @@ impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| heap.provider_mut().set(brk))
     }
 
-    /// Sets the break, once the kernel has made it.
+    /// Sets the break, once the kernel has made it. O(1).
     ///
     /// ```
     /// use brkalloc::{FixedBreak, LockedHeap};
@@ -295,7 +304,8 @@ impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
 }
 
 impl<H: RawHeap, L: RawLock> Locked<H, L> {
-    /// See [`Heap::allocate`].
+    /// Allocates a block: see [`Heap::allocate`]. `None` if there is no memory. O(1) for a
+    /// [`Heap`], plus at most a few calls of the provider.
     ///
     /// # Safety
     ///
@@ -306,7 +316,8 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
         self.locked(|heap| unsafe { heap.allocate(layout) })
     }
 
-    /// See [`Heap::allocate_zeroed`].
+    /// Allocates a block of zeros: see [`Heap::allocate_zeroed`]. `None` if there is no memory. The
+    /// time of [`allocate`](Locked::allocate), plus O(bytes that are not known to be zero).
     ///
     /// # Safety
     ///
@@ -317,7 +328,8 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
         self.locked(|heap| unsafe { heap.allocate_zeroed(layout) })
     }
 
-    /// See [`Heap::deallocate`].
+    /// Frees a block: see [`Heap::deallocate`]. O(1) for a [`Heap`], plus at most one call of the
+    /// provider.
     ///
     /// # Safety
     ///
@@ -327,7 +339,9 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
         self.locked(|heap| unsafe { heap.deallocate(block, layout) });
     }
 
-    /// See [`Heap::reallocate`].
+    /// Changes the size of a block, in place where it can: see [`Heap::reallocate`]. `None` if
+    /// there is no memory; the block is then as it was. The time of [`allocate`](Locked::allocate),
+    /// plus the copy if the block moves.
     ///
     /// # Safety
     ///
@@ -346,7 +360,8 @@ impl<H: RawHeap, L: RawLock> Locked<H, L> {
 }
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
-    /// See [`Heap::try_allocate`]. It never calls the provider, but waits for the lock.
+    /// Allocates a block without a call of the provider: see [`Heap::try_allocate`]. `None` if
+    /// memory of the heap has no room. O(1), and the wait for the lock.
     ///
     /// # Safety
     ///
@@ -357,7 +372,8 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| unsafe { heap.try_allocate(layout) })
     }
 
-    /// See [`Heap::reserve`].
+    /// Moves the break up so far that the next block, of at most `bytes` bytes, needs no other
+    /// movement: see [`Heap::reserve`]. O(1), plus a few calls of the provider.
     ///
     /// # Errors
     ///
@@ -366,17 +382,19 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| heap.reserve(bytes))
     }
 
-    /// See [`Heap::trim`].
+    /// Moves the break down, leaves a top of at least `keep` bytes, and returns the number of bytes
+    /// given back: see [`Heap::trim`]. O(size classes + slabs), plus one call of the provider.
     pub fn trim(&self, keep: usize) -> usize {
         self.locked(|heap| heap.trim(keep))
     }
 
-    /// See [`Heap::flush`].
+    /// Frees all slabs without live blocks: see [`Heap::flush`]. O(size classes + slabs).
     pub fn flush(&self) {
         self.locked(Heap::flush);
     }
 
-    /// See [`Heap::set_out_of_memory_hook`]. The hook is called with the heap locked.
+    /// Sets a hook that is called before a request is refused, with the heap locked: see
+    /// [`Heap::set_out_of_memory_hook`]. O(1).
     ///
     /// # Safety
     ///
@@ -386,17 +404,18 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| unsafe { heap.set_out_of_memory_hook(hook) });
     }
 
-    /// See [`Heap::set_trim`].
+    /// Sets when a `free` moves the break down: see [`Heap::set_trim`]. O(1).
     pub fn set_trim(&self, trim: Trim) {
         self.locked(|heap| heap.set_trim(trim));
     }
 
-    /// See [`Heap::set_map_threshold`].
+    /// Sets the minimum size of mapped blocks: see [`Heap::set_map_threshold`]. O(1).
     pub fn set_map_threshold(&self, threshold: MapThreshold) {
         self.locked(|heap| heap.set_map_threshold(threshold));
     }
 
-    /// See [`Heap::add_region`].
+    /// Gives the heap `len` bytes at `base`, for ever, and returns how many bytes of cells it
+    /// gained: see [`Heap::add_region`]. O(regions).
     ///
     /// # Errors
     ///
@@ -410,13 +429,13 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
         self.locked(|heap| unsafe { heap.add_region(base, len) })
     }
 
-    /// See [`Heap::stats`].
+    /// Counts regions, cells and slabs: see [`Heap::stats`]. O(cells).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.locked(|heap| heap.stats())
     }
 
-    /// See [`Heap::check`].
+    /// Verifies every invariant of the heap: see [`Heap::check`]. O(cells) unless there are holes.
     ///
     /// # Errors
     ///
@@ -430,19 +449,19 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
 unsafe impl<H: RawHeap, L: RawLock> SharedHeap for Locked<H, L> {}
 
 impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
-    /// See [`Heap::used`]. O(1).
+    /// Returns the bytes of all used cells and mapped blocks: see [`Heap::used`]. O(1).
     #[must_use]
     pub fn used(&self) -> usize {
         self.locked(|heap| heap.used())
     }
 
-    /// See [`Heap::free`]. O(1).
+    /// Returns the bytes that the heap holds outside of used cells: see [`Heap::free`]. O(1).
     #[must_use]
     pub fn free(&self) -> usize {
         self.locked(|heap| heap.free())
     }
 
-    /// See [`Heap::size`]. O(1).
+    /// Returns the bytes that the heap holds: see [`Heap::size`]. O(1).
     #[must_use]
     pub fn size(&self) -> usize {
         self.locked(|heap| heap.size())
@@ -450,7 +469,8 @@ impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, P>, L> {
 }
 
 impl<B, M, P: Profile, L: RawLock> Locked<Heap<B, M, Checked<P>>, L> {
-    /// See [`Heap::set_misuse_hook`]. The hook is called with the heap locked.
+    /// Sets the hook that receives each report of a misuse, with the heap locked: see
+    /// [`Heap::set_misuse_hook`]. O(1).
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
         self.locked(|heap| heap.set_misuse_hook(hook));
     }

@@ -27,6 +27,10 @@ const KINDS: [&str; 13] = [
     "variant",
 ];
 
+/// Types that a program calls for memory.
+const HEAPS: [&str; 7] =
+    ["ArenaHeap", "Exclusive", "Heap", "Locked", "ReserveHeap", "SimpleHeap", "TaggedHeap"];
+
 /// What rustdoc says of the crate, and the folder of the source.
 struct Crate {
     root: PathBuf,
@@ -117,6 +121,26 @@ impl Crate {
         }
     }
 
+    /// Returns the public methods of a type that run at run time: name, documentation, and result.
+    fn methods(&self, of: &str) -> Vec<(String, String, String)> {
+        let index = self.doc["index"].as_object().unwrap().values();
+        let types = index.filter(|item| item["name"] == of && item["inner"]["struct"].is_object());
+        let impls = types.flat_map(|item| item["inner"]["struct"]["impls"].as_array().unwrap());
+        let blocks = impls.filter_map(|id| self.item(id)).map(|item| item["inner"]["impl"].clone());
+        let inherent = blocks.filter(|block| block["trait"].is_null());
+        let ids = inherent.flat_map(|block| block["items"].as_array().unwrap().clone());
+        let public = ids.filter_map(|id| self.item(&id)).filter(|item| {
+            item["visibility"] == "public"
+                && item["inner"]["function"]["header"]["is_const"] == false
+        });
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let all = public.map(|item| {
+            let output = &item["inner"]["function"]["sig"]["output"]["resolved_path"]["path"];
+            (format!("{of}::{}", text(&item["name"])), text(&item["docs"]), text(output))
+        });
+        all.collect()
+    }
+
     /// Returns the source of an item up to its body, on one line; its kind and name if that is
     /// written by a macro.
     fn signature(&self, item: &Value, kind: &str, name: &str) -> String {
@@ -180,4 +204,30 @@ fn the_public_items_are_those_of_the_list() {
         "docs/api.txt lacks {added:#?} and has {removed:#?}; if that is meant: \
          BLESS=1 cargo test -p harness --test api"
     );
+}
+
+#[test]
+fn methods_of_heaps_state_purpose_time_and_errors() {
+    let documented = Crate::documented();
+    let methods: Vec<_> = HEAPS.iter().flat_map(|heap| documented.methods(heap)).collect();
+    assert!(methods.len() > 80, "{methods:#?}");
+    let lacks = |(name, docs, output): &(String, String, String)| {
+        let words = docs.split_whitespace().collect::<Vec<_>>().join(" ");
+        let states_time = ["# Time", "O(", "he time of"].iter().any(|word| words.contains(word));
+        let states_errors = match output.as_str() {
+            "Option" => docs.contains("# Errors") || docs.contains("`None`"),
+            "Result" => docs.contains("# Errors"),
+            _ => true,
+        };
+        let lacks = [
+            (!docs.starts_with("See "), "a purpose of its own"),
+            (states_time, "its time"),
+            (states_errors, "its errors"),
+        ];
+        let lacks = lacks.iter().filter(|(is_there, _)| !is_there).map(|(_, what)| *what);
+        let lacks: Vec<_> = lacks.collect();
+        (!lacks.is_empty()).then(|| format!("{name} lacks {}", lacks.join(", ")))
+    };
+    let lacking: Vec<_> = methods.iter().filter_map(lacks).collect();
+    assert!(lacking.is_empty(), "{lacking:#?}");
 }
