@@ -1,7 +1,8 @@
-//! What `docs/CLAIMS.md`, `docs/GLOSSARY.md` and `docs/SHELL.md` list is complete and can be found.
+//! What `docs/CLAIMS.md`, `docs/GLOSSARY.md` and `docs/SHELL.md` list is complete and can be found;
+//! links and paths of all documents lead somewhere.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn document(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
@@ -85,4 +86,80 @@ fn the_shells_document_lists_what_a_program_in_c_may_call() {
         listed += names.len();
     }
     assert!(listed > 30, "{listed} functions and macros were found");
+}
+
+/// The names of a document's headings, as links write them, and of its own marks.
+fn anchors(text: &str) -> Vec<String> {
+    let mut is_code = false;
+    let headings = text.lines().filter_map(move |line| {
+        is_code ^= line.starts_with("```");
+        let heading = line.trim_start_matches('#').strip_prefix(' ')?;
+        (line.starts_with('#') && !is_code).then(|| {
+            let kept = |letter: &char| letter.is_alphanumeric() || "-_ ".contains(*letter);
+            heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+        })
+    });
+    let marks = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    headings.chain(marks.map(str::to_owned)).collect()
+}
+
+/// All documents in a folder, and below it.
+fn markdown(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_other = |path: &PathBuf| {
+        path.ends_with("target") || path.ends_with("labs/student") || path.is_symlink()
+    };
+    let found = paths.filter(|path| !is_other(path)).flat_map(|path| match path.is_dir() {
+        true => markdown(&path),
+        false => vec![path],
+    });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+#[test]
+fn links_and_paths_of_all_documents_exist() {
+    const FOLDERS: [&str; 9] = [
+        "benches/",
+        "docs/",
+        "examples/",
+        "fuzz/",
+        "kernel-demo/",
+        "malloc/",
+        "src/",
+        "tests/",
+        "tools/",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let (mut found, mut wrong) = (0, Vec::new());
+    for document in markdown(root) {
+        let text = fs::read_to_string(&document).unwrap();
+        let name = document.strip_prefix(root).unwrap().display().to_string();
+        let prose: String = text.split("```").step_by(2).collect();
+        let near = document.parent().unwrap();
+        let links = prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+        for link in links.filter(|link| !link.contains(":")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { document.clone() } else { near.join(path) };
+            let has_anchor = || anchors(&fs::read_to_string(&target).unwrap_or_default());
+            let leads = anchor.is_empty() || has_anchor().iter().any(|it| it == anchor);
+            if !target.exists() || !leads {
+                wrong.push(format!("{name}: {link}"));
+            }
+            found += 1;
+        }
+        let quoted = prose.split('`').skip(1).step_by(2);
+        let is_path = |word: &&str| !word.contains(|letter| " *…=$<{".contains(letter));
+        for word in quoted.filter(is_path).filter(|word| word.contains('/')) {
+            let places: [PathBuf; 2] = [root.join(word), near.join(word)];
+            // Decisions tell what was there before them.
+            let is_rooted = FOLDERS.iter().any(|folder| word.starts_with(folder))
+                && !name.starts_with("docs/decisions");
+            if is_rooted && !places.iter().any(|place| place.exists()) {
+                wrong.push(format!("{name}: {word}"));
+            }
+            found += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(found > 300, "{found} links and paths");
 }
