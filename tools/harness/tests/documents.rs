@@ -52,6 +52,16 @@ fn a_kernel_of_another_project_has_the_readmes_lines() {
     );
 }
 
+#[test]
+fn the_workflow_runs_both_commands_and_grades_every_lab() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let workflow = fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
+    for command in ["make run", "make test", "make test-all STEP=labs"] {
+        let runs = |line: &str| line.trim_start().strip_prefix("- run: ") == Some(command);
+        assert!(workflow.lines().any(runs), "{command}");
+    }
+}
+
 /// The function, or the macro with arguments, that a line of a header of C declares.
 fn declared(line: &str) -> Option<&str> {
     let (before, _) = match line.strip_prefix("#define ") {
