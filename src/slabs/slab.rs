@@ -363,4 +363,32 @@ mod tests {
             }
         }
     }
+
+    /// A slab of blocks of 40 bytes at `0x10000`, three of which are carved.
+    fn three_carved() -> Slab {
+        let start = NonNull::without_provenance(core::num::NonZero::new(0x10000).unwrap());
+        let class = Class::of_usual::<ARENA_CLASSES>(40, 8).unwrap();
+        let mut slab = Slab::absent(0);
+        slab.begin(start, class, 8);
+        slab.carved = 3;
+        slab
+    }
+
+    #[test]
+    #[should_panic = "0x10058"]
+    fn a_report_names_the_address() {
+        three_carved().report(NonNull::without_provenance(0x10058.try_into().unwrap()));
+    }
+
+    #[test]
+    #[should_panic = "0x10050"]
+    fn a_report_names_the_block_around_the_address() {
+        three_carved().report(NonNull::without_provenance(0x10058.try_into().unwrap()));
+    }
+
+    #[test]
+    #[should_panic = "double free of the block at 0x10028"]
+    fn a_report_of_the_block_that_was_freed_last_says_so() {
+        three_carved().report(NonNull::without_provenance(0x10028.try_into().unwrap()));
+    }
 }

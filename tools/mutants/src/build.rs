@@ -150,22 +150,27 @@ impl Copy<'_> {
         Ok(errors)
     }
 
-    /// Compiles the tests, optimised.
+    /// Compiles the tests, optimised: unit tests, which take seconds; suites with one profile; and
+    /// with all of them, which judge what the others passed.
     fn programs(&self) -> Result<Vec<PathBuf>, Error> {
-        let arguments = [&["test", "--no-run", "--lib"], &SUITES[..]].concat();
-        let (succeeded, messages) = messages(cargo_of_schema(self.root, &self.folder, &arguments))?;
-        let mut programs: Vec<_> = executables(messages).collect();
-        // The unit tests, whose program bears the name of the crate, take seconds.
-        programs.sort_by_key(|path| {
-            !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("brkalloc"))
-        });
-        let is_built = succeeded && programs.len() == 2;
-        if is_built { Ok(programs) } else { Err(Error::Build("the tests do not compile".into())) }
+        let kinds = [
+            (&["--lib", ONE_PROFILE[0], ONE_PROFILE[1]][..]),
+            &["--test", "all", ONE_PROFILE[0], ONE_PROFILE[1]],
+            &["--test", "all"],
+        ];
+        let build = |kind: &&[&str]| {
+            let arguments = [&["test", "--no-run", "--profile", "suites"], *kind].concat();
+            let command = cargo_of_schema(self.root, &self.folder, &arguments);
+            let (succeeded, messages) = messages(command)?;
+            let program = executables(messages).next().filter(|_| succeeded);
+            program.ok_or_else(|| Error::Build("the tests do not compile".into()))
+        };
+        kinds.iter().map(build).collect()
     }
 }
 
-/// The suites, optimised.
-const SUITES: [&str; 4] = ["--profile", "suites", "--test", "all"];
+/// What leaves all profiles but one out of the tests.
+const ONE_PROFILE: [&str; 2] = ["--features", "case-finder/one-profile"];
 
 /// Another copy, in which one mutant at a time is written as it is: those of constants.
 #[derive(Debug)]
@@ -204,7 +209,11 @@ impl<'a> Plain<'a> {
     ///
     /// Cargo does not run.
     pub fn program(&self, is_unit: bool) -> Result<Option<PathBuf>, Error> {
-        let tests = if is_unit { &["--lib"] } else { &SUITES[..] };
+        let tests = if is_unit {
+            &["--lib", ONE_PROFILE[0], ONE_PROFILE[1]][..]
+        } else {
+            &["--profile", "suites", "--test", "all"]
+        };
         let arguments = [&["test", "--no-run"], tests].concat();
         let (succeeded, messages) =
             messages(cargo(self.root, &self.folder, "plain-build", &arguments))?;
@@ -225,7 +234,6 @@ fn cargo(root: &Path, copy: &Path, sort: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments);
     command.args(["--package", "brkalloc", "--message-format", "json"]);
-    command.args(["--features", "case-finder/one-profile"]);
     command.current_dir(copy).stderr(Stdio::null());
     command.env("CARGO_TARGET_DIR", root.join("target/mutants").join(sort));
     command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");

@@ -199,7 +199,7 @@ fn try_all(
         for mutant in constants.values().take_while(|_| !is_over()) {
             plain.put(mutant, true)?;
             let mut outcome = Outcome::Survived;
-            for (at, is_unit) in [true, false].into_iter().enumerate() {
+            for (at, is_unit) in [(0, true), (2, false)] {
                 outcome = match plain.program(is_unit)? {
                     Some(program) => Outcome::of(trial.of_program(at, &program)?),
                     None => Outcome::Uncompiled,
