@@ -120,6 +120,30 @@ test('going back and forth leads to the same states', () => {
   for (const place of places) assert.equal(seen(place), forward.get(place), `place ${place}`);
 });
 
+test('any of 100,000 events is reached from a state that is near', () => {
+  const events = [[KIND.process, 1, 0, 77, 0]];
+  while (events.length < 100_000) events.push([KIND.taken, 4, 0], [KIND.given, 4, 0]);
+  const timeline = new Timeline(story(events));
+  timeline.at(events.length);
+  const { apply } = State.prototype;
+  let [applied, most] = [0, 0];
+  State.prototype.apply = function count(...of) {
+    applied += 1;
+    return apply.apply(this, of);
+  };
+  for (let jump = 1; jump < 400; jump += 1) {
+    // Somewhere, and from there a step back.
+    const place = (jump * 20_011) % events.length;
+    for (const at of [place, Math.max(place - 1, 0)]) {
+      applied = 0;
+      timeline.at(at);
+      most = Math.max(most, applied);
+    }
+  }
+  State.prototype.apply = apply;
+  assert.ok(most > 500 && most < 2048, `${most} events are applied for a step`);
+});
+
 test('cells that overlap, and a live block in free memory, are faults', () => {
   const whole = new Timeline(story(EVENTS)).at(9);
   assert.deepEqual(heap_faults(whole), []);
