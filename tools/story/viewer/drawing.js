@@ -9,7 +9,8 @@ export const WIDTH = 1000;
 /** Elements of a line; where there are more, neighbours are drawn as one. */
 const MOST = 600;
 
-/** Draws what lies in a window of addresses, from left to right. */
+/** Draws what lies in a window of addresses, from left to right. Of items that are drawn, `text` is
+ * called. */
 export function line_of(view, items, label) {
   const { low, high } = view.window;
   const scale = WIDTH / Math.max(high - low, 1);
@@ -19,7 +20,8 @@ export function line_of(view, items, label) {
     inside.length > MOST
       ? inside.filter(({ mark }, index) => mark || index % Math.ceil(inside.length / MOST) === 0)
       : inside;
-  const shapes = drawn.map(({ start, end, style, mark, text, name }) => {
+  const shapes = drawn.map(({ start, end, style, mark, text: say, name }) => {
+    const text = say();
     const [left, width] = [x(start), Math.max(x(end) - x(start), 0.8)];
     const shape = svg(
       'rect',

@@ -29,7 +29,7 @@ export function cells_of({ heap, space_id }) {
 
 /** A good window for what is looked at: the heap, or the area of the latest touch. */
 export function natural_window(view) {
-  const cells = cells_of(view);
+  const { cells } = view;
   if (cells.length > 0) {
     const last = cells.at(-1);
     return { low: cells[0].address, high: last.address + last.size };
@@ -43,34 +43,47 @@ export function natural_window(view) {
     : around;
 }
 
-export function heap_layer(view) {
-  const { heap, changed } = view;
-  const cells = cells_of(view);
-  if (cells.length === 0)
-    return [el('p', { class: 'none' }, 'This program has not told of a heap here.')];
+/** The last of sorted cells that begins at an address, or below it. */
+function last_up_to(cells, address) {
+  let [low, high] = [0, cells.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (cells[middle].address <= address) low = middle + 1;
+    else high = middle;
+  }
+  return cells[low - 1];
+}
+
+/** What the picture of a heap may show: cells, and live blocks in slabs. */
+export function items_of({ heap, cells, changed }) {
   const items = cells.map((cell) => ({
     start: cell.address,
     end: cell.address + cell.size,
     style: USES[cell.use],
     mark: changed.touches(cell.address, cell.address + cell.size),
-    text: cell_text(cell),
+    text: () => cell_text(cell),
     name: cell.use === CELL.slab ? `${cell.live}/${cell.total}` : String(cell.size),
   }));
+  const slabs = cells.filter(({ use }) => use === CELL.slab);
   for (const [address, { size, call }] of heap.blocks) {
-    const slab = cells.find(
-      (cell) =>
-        cell.use === CELL.slab && cell.address <= address && address < cell.address + cell.size,
-    );
-    if (!slab) continue;
-    const mark = changed.touches(address, address + size);
+    const slab = last_up_to(slabs, address);
+    if (!slab || address >= slab.address + slab.size) continue;
     items.push({
       start: address,
       end: address + slab.block,
       style: 'block',
-      mark,
-      text: `Block of ${size} bytes at ${hex(address)} in a slab, from event ${call}.`,
+      mark: changed.touches(address, address + size),
+      text: () => `Block of ${size} bytes at ${hex(address)} in a slab, from event ${call}.`,
     });
   }
+  return items;
+}
+
+export function heap_layer(view) {
+  const { heap, cells, changed } = view;
+  if (cells.length === 0)
+    return [el('p', { class: 'none' }, 'This program has not told of a heap here.')];
+  const items = items_of(view);
   const free = cells.filter(({ use }) => use === CELL.free || use === CELL.top);
   const sum = (list) => list.reduce((total, { size }) => total + size, 0);
   const live = count(heap.blocks.size, 'live block');
@@ -103,7 +116,8 @@ function bins(cells, changed) {
   for (const cell of cells) {
     if (cell.use !== CELL.free) continue;
     const size = cell.size <= 1024 ? cell.size : 2 ** Math.floor(Math.log2(cell.size));
-    by_size.set(size, [...(by_size.get(size) ?? []), cell]);
+    if (!by_size.has(size)) by_size.set(size, []);
+    by_size.get(size).push(cell);
   }
   const sorted = [...by_size].sort(([one], [other]) => one - other);
   const items = sorted.map(([size, held]) =>

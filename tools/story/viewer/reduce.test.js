@@ -1,10 +1,11 @@
-// Tests of the reducer; `node --test` runs them. With STORY=file.json also on a real story.
+// Tests of the reducer, and of what is drawn; `node --test` runs them. With STORY=file.json also on a real story.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { cell_state, heap_faults, KIND, State } from './reduce.js';
+import { items_of } from './heap_layer.js';
+import { CELL, cell_state, heap_faults, KIND, State } from './reduce.js';
 import { after, before, beginnings, Timeline } from './timeline.js';
 
 const MACHINE = { kernel: 1, frames: 100, free: 50, zero: 8192, page: 4096 };
@@ -142,6 +143,28 @@ test('any of 100,000 events is reached from a state that is near', () => {
   }
   State.prototype.apply = apply;
   assert.ok(most > 500 && most < 2048, `${most} events are applied for a step`);
+});
+
+test('a block is in the slab around it, and a heap of many cells is drawn at once', () => {
+  const cells = Array.from({ length: 40_000 }, (_, index) => ({
+    address: 4096 * (index + 1),
+    size: 2048,
+    use: index % 4 === 0 ? CELL.slab : CELL.used,
+    block: 64,
+  }));
+  const blocks = cells.map(({ address }) => [address + 64, { size: 50, call: 1 }]);
+  const far = [4096 * 5 + 2048, { size: 50, call: 1 }];
+  const heap = { blocks: new Map([...blocks, far]) };
+  const view = { heap, cells, changed: { touches: () => false } };
+  const begun = performance.now();
+  const items = items_of(view);
+  const took = performance.now() - begun;
+  const of_blocks = items.filter(({ style }) => style === 'block');
+  assert.equal(items.length - of_blocks.length, cells.length);
+  assert.equal(of_blocks.length, cells.length / 4);
+  assert.deepEqual(of_blocks[1].start, 4096 * 5 + 64);
+  assert.match(of_blocks[1].text(), /^Block of 50 bytes at 0x5040 in a slab/);
+  assert.ok(took < 1000, `${took.toFixed(0)} ms`);
 });
 
 test('cells that overlap, and a live block in free memory, are faults', () => {

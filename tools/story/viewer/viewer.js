@@ -8,7 +8,7 @@ import { follow } from './follow.js';
 import { by_id, el } from './dom.js';
 import { changes } from './changes.js';
 import { program_layer } from './program_layer.js';
-import { heap_layer, natural_window } from './heap_layer.js';
+import { cells_of, heap_layer, natural_window } from './heap_layer.js';
 import { areas_layer } from './areas_layer.js';
 import { pages_layer } from './pages_layer.js';
 import { keep } from './kept.js';
@@ -222,6 +222,7 @@ class Viewer {
     this.begun = story.shown.findLast(({ from }) => from < place)?.from ?? 0;
     this.find_subject();
     this.changed = changes(story, this.from, place, this.state);
+    this.cells = cells_of(this);
     this.window = this.zoomed ?? natural_window(this);
     by_id('time').value = place;
     by_id('time').setAttribute('aria-valuetext', `event ${place} of ${this.timeline.length}`);

@@ -27,6 +27,10 @@ const STORIES: [(&str, Option<&str>); 4] = [
     ("first", Some("first")),
 ];
 
+/// Calls of the long program, each of which is two events: it allocates half of the time, and frees
+/// the other half.
+const CALLS: u64 = 50_000;
+
 pub(super) fn steps() -> Vec<Step> {
     vec![
         Step::alone(Tier::Test, "story: the reducer", reducer),
@@ -63,7 +67,38 @@ fn pages(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         let title = format!("story: the page of {name}");
         tally.add(verdict(&title, &lines, &console));
     }
+    let page = long_page(context, screen)?;
+    let lines = open(browser, context, &page, screen)?;
+    tally.add(verdict("story: a page of 100,000 events", &lines, ""));
     Ok(Outcome::Ran(tally))
+}
+
+/// The page of a Linux program of [`CALLS`] calls, with the tests behind the viewer.
+fn long_page(context: &Context, screen: &mut Screen) -> Result<PathBuf, Error> {
+    let project = &context.project;
+    let [trace, page] =
+        ["trace", "html"].map(|end| project.target("story/long").with_extension(end));
+    let records = long_trace().flatten().flat_map(u64::to_ne_bytes).collect::<Vec<_>>();
+    fs::write(&trace, records).map_err(|error| Error::Write(trace.clone(), error))?;
+    let tests = viewer(context).join("in_browser.js");
+    let paths = [&trace, &tests].map(|path| path.display().to_string());
+    let further = ["--trace", &paths[0], "--name", "a long program", "--module", &paths[1]];
+    let line = |line: &str| screen.detail(line);
+    story::page(project, &[], &page, &further, line, |_| {})?;
+    Ok(page)
+}
+
+/// The records of the long program: the break, blocks, and their end in another order.
+fn long_trace() -> impl Iterator<Item = [u64; 4]> {
+    const BASE: u64 = 0x5555_0000_0000;
+    const STEP: u64 = 128;
+    const BLOCKS: u64 = CALLS / 2;
+    let [malloc, free, moved] = [0, 2, 4];
+    let end = BASE + STEP * BLOCKS;
+    let blocks = (0..BLOCKS).map(move |n| [malloc, 100, BASE + STEP * n, 0]);
+    let order = (0..BLOCKS).map(|n| n * 7919 % BLOCKS);
+    let frees = order.map(move |n| [free, 0, BASE + STEP * n, 0]);
+    [[moved, end, 0, 0]].into_iter().chain(blocks).chain(frees)
 }
 
 /// The page of a run, with the tests behind the viewer, and what the kernel printed.
@@ -211,6 +246,17 @@ mod tests {
         assert_eq!(counts(&verdict("t", &[], "")), (0, 1));
         assert_eq!(counts(&verdict("t", &lines("ok one"), "")), (1, 1));
         assert_eq!(counts(&verdict("t", &lines("end of 0 checks"), "")), (0, 1));
+    }
+
+    #[test]
+    fn the_long_program_frees_each_of_its_blocks_once() {
+        let records: Vec<_> = long_trace().collect();
+        let of = |act| {
+            let blocks = records.iter().filter(|record| record[0] == act).map(|record| record[2]);
+            blocks.collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(records.len() as u64, CALLS + 1);
+        assert_eq!((of(0).len() as u64, of(0)), (CALLS / 2, of(2)));
     }
 
     #[test]
