@@ -115,8 +115,8 @@ const fn is_large(layout: Layout) -> bool {
 ///
 /// An interrupt handler may allocate and free, also in the middle of either. It never waits for the
 /// code that it interrupted: while that code holds the parent's lock, the handler gets what the
-/// slot's second arena has (a segment of 64 KiB at first, if [`Slots::NESTS`]), no block of more
-/// than 128 KiB, and `None` beyond. A free always succeeds.
+/// slot's second arena has (a segment of 64 KiB at first, if [`Cpu::NESTS`](crate::Cpu::NESTS)), no
+/// block of more than 128 KiB, and `None` beyond. A free always succeeds.
 ///
 /// ```
 /// use brkalloc::{ArenaHeap, FixedBreak, SingleCpu};

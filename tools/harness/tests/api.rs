@@ -231,3 +231,24 @@ fn methods_of_heaps_state_purpose_time_and_errors() {
     let lacking: Vec<_> = methods.iter().filter_map(lacks).collect();
     assert!(lacking.is_empty(), "{lacking:#?}");
 }
+
+#[test]
+fn documentation_links_lead_to_public_items() {
+    let documented = Crate::documented();
+    let index = documented.doc["index"].as_object().unwrap();
+    let is_known = |id: &Value| {
+        let id = id.to_string();
+        index.contains_key(&id) || documented.doc["paths"].get(&id).is_some()
+    };
+    let (mut links, mut hidden) = (0, Vec::new());
+    for item in index.values() {
+        for (name, id) in item["links"].as_object().into_iter().flatten() {
+            links += 1;
+            if !is_known(id) {
+                hidden.push(format!("{}: {name}", item["name"]));
+            }
+        }
+    }
+    assert!(hidden.is_empty(), "links to items that are hidden: {hidden:#?}");
+    assert!(links > 200, "{links} links");
+}
