@@ -1,4 +1,5 @@
-// Tests of the reducer, and of what is drawn; `node --test` runs them. With STORY=file.json also on a real story.
+// Tests of the reducer and of a picture; `node --test` runs them. With STORY=file.json also on a
+// real story.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
