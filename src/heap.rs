@@ -455,7 +455,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
 
     /// Sets the minimum size of mapped blocks. See [`MapThreshold`].
     pub const fn set_map_threshold(&mut self, threshold: MapThreshold) {
-        self.inner.large.mapped.set_threshold(threshold);
+        self.inner.large.mapped.threshold = threshold;
     }
 
     /// Calls `forget` with each piece of free memory that holds no word of the heap: whole granules
@@ -534,7 +534,7 @@ impl<B: Source, M: Map, P: Profile> Heap<B, M, P> {
 impl<B, M, P: Profile> Heap<B, M, P> {
     /// Returns the provider.
     pub const fn provider(&self) -> &B {
-        self.inner.chunks().space().source()
+        &self.inner.chunks().space().source
     }
 
     /// Returns the provider, for its settings. A movement of the break through it counts as a
@@ -545,19 +545,19 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 
     /// Returns the provider of mappings.
     pub const fn map_provider(&self) -> &M {
-        self.inner.large.mapped.provider()
+        &self.inner.large.mapped.map
     }
 
     /// Returns the provider of mappings, for its settings.
     pub const fn map_provider_mut(&mut self) -> &mut M {
-        self.inner.large.mapped.provider_mut()
+        &mut self.inner.large.mapped.map
     }
 
     /// Returns the payload bytes of all used cells and mapped blocks. A slab counts as one used
     /// cell: [`stats`](Heap::stats) distinguishes its blocks. O(1).
     #[must_use]
     pub const fn used(&self) -> usize {
-        let counters = self.inner.chunks().counters();
+        let counters = &self.inner.chunks().counters;
         counters.used_bytes() + counters.mapped_bytes()
     }
 
@@ -566,7 +566,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     #[must_use]
     pub const fn free(&self) -> usize {
         let chunks = self.inner.chunks();
-        chunks.space().len() - chunks.counters().used_bytes()
+        chunks.space().len() - chunks.counters.used_bytes()
     }
 
     /// Returns the bytes that the heap holds: granted by its break and not given back, added, or
@@ -575,7 +575,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
     #[must_use]
     pub const fn size(&self) -> usize {
         let chunks = self.inner.chunks();
-        chunks.space().len() + chunks.counters().mapped_bytes()
+        chunks.space().len() + chunks.counters.mapped_bytes()
     }
 
     /// Returns the sizes of blocks of slabs, in bytes, the smallest first. Empty for [`Plain`] and
@@ -603,7 +603,7 @@ impl<B, M, P: Profile> Heap<B, M, P> {
 
     /// Returns the state of a checked heap beside its cells.
     pub(crate) const fn checks_mut(&mut self) -> &mut P::Checks {
-        self.inner.large.chunks.checks_mut()
+        &mut self.inner.large.chunks.checks
     }
 
     pub(crate) const fn view(&self) -> View<'_, B, M, P, P::LayerOf<P>> {

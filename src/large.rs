@@ -79,11 +79,11 @@ impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
     /// Allocates a block with a mapping of its own; `None` if the provider refuses.
     pub(crate) fn allocate_mapped(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let mapped = self.mapped.allocate::<P>(layout)?;
-        self.chunks.counters_mut().mapped(mapped.capacity);
-        if let Some(blocks) = self.chunks.checks_mut().mapped_mut() {
-            blocks.add(mapped.block);
+        self.chunks.counters.mapped(mapped.capacity());
+        if let Some(blocks) = self.chunks.checks.mapped_mut() {
+            blocks.add(mapped.block());
         }
-        Some(mapped.block)
+        Some(mapped.block())
     }
 
     /// Frees a block if it has a mapping of its own. Returns `true` if it had.
@@ -97,12 +97,12 @@ impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
         let Some(capacity) = (unsafe { self.mapped.capacity_of::<P>(block) }) else {
             return false;
         };
-        if let Some(blocks) = self.chunks.checks_mut().mapped_mut() {
+        if let Some(blocks) = self.chunks.checks.mapped_mut() {
             blocks.remove(block);
         }
         // SAFETY: the block has a mapping of its own, and nothing uses it: this method's clause.
         unsafe { self.mapped.deallocate::<P>(block) };
-        self.chunks.counters_mut().unmapped(capacity);
+        self.chunks.counters.unmapped(capacity);
         true
     }
 
@@ -116,10 +116,10 @@ impl<B: Source, M: Map, P: Tuning> Large<B, M, P> {
         // SAFETY: the clauses of `Mapped::reallocate` are those of this method.
         let remapped = unsafe { self.mapped.reallocate::<P>(block, new) };
         if let Remapped::To(moved, old_capacity) = &remapped {
-            self.chunks.counters_mut().unmapped(*old_capacity);
-            self.chunks.counters_mut().mapped(moved.capacity);
-            if let Some(blocks) = self.chunks.checks_mut().mapped_mut() {
-                blocks.moved(block, moved.block);
+            self.chunks.counters.unmapped(*old_capacity);
+            self.chunks.counters.mapped(moved.capacity());
+            if let Some(blocks) = self.chunks.checks.mapped_mut() {
+                blocks.moved(block, moved.block());
             }
         }
         remapped

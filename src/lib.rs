@@ -150,6 +150,7 @@ mod slab_tuning;
 mod slabs;
 mod space;
 mod tagged;
+mod texts;
 mod trace;
 mod unchecked;
 

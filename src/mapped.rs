@@ -57,7 +57,7 @@ impl MapThreshold {
 
 /// Mapping of one block.
 #[derive(Clone, Copy, Debug)]
-struct Mapping {
+pub(crate) struct Mapping {
     /// First byte, at a multiple of the granule.
     start: NonNull<u8>,
     /// Length in bytes, a multiple of the granule.
@@ -68,25 +68,34 @@ struct Mapping {
 
 impl Mapping {
     /// Returns the usable size of the block, in bytes.
-    const fn capacity(&self) -> usize {
+    pub(crate) const fn capacity(&self) -> usize {
         self.len - self.offset
     }
-}
 
-/// Block with a mapping of its own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MappedBlock {
-    /// Start of the block.
-    pub(crate) block: NonNull<u8>,
-    /// Usable size of the block, in bytes.
-    pub(crate) capacity: usize,
+    /// Returns the start of the block.
+    pub(crate) fn block(&self) -> NonNull<u8> {
+        // SAFETY: the block lies in the mapping.
+        unsafe { self.start.byte_add(self.offset) }
+    }
+
+    /// Writes the header of the block.
+    ///
+    /// # Safety
+    ///
+    /// The mapping is live, and nothing but the header uses the word in front of the block.
+    unsafe fn with_header<F: Form>(self) -> Self {
+        // SAFETY: the word in front of the block lies in the mapping, and only the header uses it
+        // (this method's clause). `len` is a multiple of the granule, and so of `CELL_ALIGN`.
+        unsafe { Cell::<F>::of_payload(self.block()).write_fencepost(self.len, true) };
+        self
+    }
 }
 
 /// Result of an attempt to resize a block by remapping.
 pub(crate) enum Remapped {
     /// The block has the new size, and possibly a new address. The number is its old capacity, in
     /// bytes.
-    To(MappedBlock, usize),
+    To(Mapping, usize),
     /// The block has a mapping of its own that cannot be resized, or is too large for the new size.
     MustMove,
     /// The block is a cell.
@@ -101,9 +110,9 @@ pub(crate) enum Remapped {
 #[derive(Debug)]
 pub struct Mapped<M> {
     /// Provider of mappings.
-    map: M,
+    pub(crate) map: M,
     /// Minimum size of a mapped block.
-    threshold: MapThreshold,
+    pub(crate) threshold: MapThreshold,
     /// Number of blocks.
     blocks: usize,
 }
@@ -114,24 +123,9 @@ impl<M> Mapped<M> {
         Self { map, threshold: MapThreshold::DEFAULT, blocks: 0 }
     }
 
-    /// Returns the provider.
-    pub(crate) const fn provider(&self) -> &M {
-        &self.map
-    }
-
-    /// Returns the provider, for its settings.
-    pub(crate) const fn provider_mut(&mut self) -> &mut M {
-        &mut self.map
-    }
-
     /// Returns the number of blocks with mappings of their own.
     pub(crate) const fn blocks(&self) -> usize {
         self.blocks
-    }
-
-    /// Sets the minimum size of a mapped block.
-    pub(crate) const fn set_threshold(&mut self, threshold: MapThreshold) {
-        self.threshold = threshold;
     }
 }
 
@@ -151,14 +145,14 @@ impl<M: Map> Mapped<M> {
     }
 
     /// Allocates a block with a mapping of its own; `None` if the provider refuses.
-    pub(crate) fn allocate<F: Form>(&mut self, layout: Layout) -> Option<MappedBlock> {
+    pub(crate) fn allocate<F: Form>(&mut self, layout: Layout) -> Option<Mapping> {
         let least = if F::CHECKED { MAPPED_HEAD } else { CELL_ALIGN };
         let offset = layout.align().max(least);
         let len = self.length(offset, layout.size())?;
         let start = self.map.map(len).ok()?;
         self.blocks += 1;
         // SAFETY: the mapping is new, so nothing uses its words.
-        Some(unsafe { place_block::<F>(Mapping { start, len, offset }) })
+        Some(unsafe { Mapping { start, len, offset }.with_header::<F>() })
     }
 
     /// Frees a block with a mapping of its own.
@@ -199,7 +193,7 @@ impl<M: Map> Mapped<M> {
             return Remapped::MustMove;
         };
         if len == mapping.len {
-            return Remapped::To(MappedBlock { block, capacity }, capacity);
+            return Remapped::To(mapping, capacity);
         }
         // A new address would be aligned to the granule only.
         if new.align() > self.map.granule() {
@@ -215,7 +209,7 @@ impl<M: Map> Mapped<M> {
             return Remapped::MustMove;
         };
         // SAFETY: the mapping is the block's own, and the word in front of the block is its header.
-        Remapped::To(unsafe { place_block::<F>(Mapping { start, len, ..mapping }) }, capacity)
+        Remapped::To(unsafe { Mapping { start, len, ..mapping }.with_header::<F>() }, capacity)
     }
 
     /// Returns the usable size of a block in bytes, if it has a mapping of its own.
@@ -285,21 +279,4 @@ impl<M: Map> Mapped<M> {
         let len = round_up(size.checked_add(offset)?, self.map.granule())?;
         (len <= isize::MAX as usize).then_some(len)
     }
-}
-
-/// Writes the header of a block with a mapping of its own, and returns the block.
-///
-/// # Safety
-///
-/// The mapping is live, and nothing but the block's header uses the word in front of the block.
-unsafe fn place_block<F: Form>(mapping: Mapping) -> MappedBlock {
-    // SAFETY: the block and the word in front of it lie in the mapping, and only the header uses
-    // that word (this function's clause). `len` is a multiple of the granule, and so of
-    // `CELL_ALIGN`.
-    let block = unsafe {
-        let block = mapping.start.byte_add(mapping.offset);
-        Cell::<F>::at(block.byte_sub(WORD)).write_fencepost(mapping.len, true);
-        block
-    };
-    MappedBlock { block, capacity: mapping.capacity() }
 }

@@ -79,29 +79,18 @@ impl fmt::Display for Misuse {
             MisuseKind::DoubleFree => {
                 write!(f, "double free of the block at {block:#x}: it is free already")?
             }
-            MisuseKind::NeverAllocated if *expected == 0 => {
-                return write!(
-                    f,
-                    "free of {block:#x}, which was never allocated: it lies in no block of this heap"
-                );
-            }
             MisuseKind::NeverAllocated => {
-                return write!(
-                    f,
-                    "free of {block:#x}, which was never allocated: it lies inside the block at {expected:#x}"
-                );
+                write!(f, "free of {block:#x}, which was never allocated: it lies ")?;
+                return match expected {
+                    0 => f.write_str("in no block of this heap"),
+                    around => write!(f, "inside the block at {around:#x}"),
+                };
             }
-            MisuseKind::WrongSize => {
-                return write!(
-                    f,
-                    "wrong layout: the block at {block:#x} was allocated with {expected} bytes, and is freed with {found}"
-                );
-            }
-            MisuseKind::WrongAlignment => {
-                return write!(
-                    f,
-                    "wrong layout: the block at {block:#x} was allocated with alignment {expected}, and is freed with {found}"
-                );
+            MisuseKind::WrongSize | MisuseKind::WrongAlignment => {
+                let is_size = *kind == MisuseKind::WrongSize;
+                let (of, unit) = if is_size { ("", " bytes") } else { ("alignment ", "") };
+                write!(f, "wrong layout: the block at {block:#x} was allocated with ")?;
+                return write!(f, "{of}{expected}{unit}, and is freed with {found}");
             }
             MisuseKind::Overflow => write!(
                 f,

@@ -70,10 +70,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// Allocates from the parent. If that has no room, free memory of all arenas goes back to it
     /// first.
     fn allocate_from_parent(&self, layout: Layout) -> Option<NonNull<u8>> {
-        match self.ask_parent(layout)? {
-            Some(block) => Some(block),
-            None => self.reclaim(Some(layout)),
-        }
+        self.ask_parent(layout)?.or_else(|| self.reclaim(Some(layout)))
     }
 
     /// Allocates from the parent. `None`: the caller has interrupted code that holds the parent's
@@ -247,10 +244,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             let _caller = self.caller_again();
             self.at_hand_again(parted).inner().heap.inner().allocate_at_once(class, layout)
         };
-        match block {
-            Some(block) => Some(block),
-            None => otherwise(self, layout),
-        }
+        block.or_else(|| otherwise(self, layout))
     }
 
     /// Does periodic work after a miss. The caller is on no slot.

@@ -64,7 +64,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
             let made = self.parent.with(self.place, |heap| {
                 // SAFETY: the parent lives as long as its arenas.
                 let memory = unsafe { heap.allocate(Arena::<B, M, P, L>::LAYOUT) }?;
-                Some((memory, heap.chunks().checks().hook()))
+                Some((memory, heap.chunks().checks.hook()))
             });
             let Some((memory, hook)) = made.flatten() else { return false };
             // SAFETY: a new block for it; what is shared stays as long as the arenas.

@@ -69,16 +69,10 @@ pub(super) enum State {
 
 impl State {
     /// All states, in the order of their numbers.
-    const ALL: [Self; 8] = [
-        Self::New,
-        Self::Attached,
-        Self::Abandoned,
-        Self::Claimed,
-        Self::Held,
-        Self::Dead,
-        Self::Borrowed,
-        Self::Orphaned,
-    ];
+    const ALL: [Self; 8] = {
+        use State::*;
+        [New, Attached, Abandoned, Claimed, Held, Dead, Borrowed, Orphaned]
+    };
 }
 
 /// A slot, and the arenas that belong to it.

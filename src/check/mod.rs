@@ -63,14 +63,14 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
         return Err(Corruption::new(found, Rule::BreakBelowHeap, expected, found));
     }
     if let Some(extent) = space.extent() {
-        let (expected, found) = (extent.brk(), space.source().brk().addr());
+        let (expected, found) = (extent.brk(), space.source.brk().addr());
         if found < expected {
             return Err(Corruption::new(found, Rule::BreakBelowHeap, expected, found));
         }
     }
     let Some(bounds) = space.bounds() else {
         layer.check_after(chunks, 0, &L::Tally::default())?;
-        return verify(0, Rule::UsedBytes, chunks.counters().used_bytes(), 0);
+        return verify(0, Rule::UsedBytes, chunks.counters.used_bytes(), 0);
     };
     let lowest = bounds.0.addr();
     let mut tally = check_regions(chunks, bounds)?;
@@ -85,7 +85,7 @@ pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     check_inside(chunks, layer, &mut tally)?;
     check_bins(chunks, lowest, tally.binned)?;
     layer.check_after(chunks, lowest, &tally.layer)?;
-    verify(lowest, Rule::UsedBytes, chunks.counters().used_bytes(), tally.used_bytes)
+    verify(lowest, Rule::UsedBytes, chunks.counters.used_bytes(), tally.used_bytes)
 }
 
 /// Walks the regions from the lowest to the highest.

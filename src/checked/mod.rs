@@ -232,7 +232,7 @@ impl<B: Source, M: Map, P: Profile> Checker<'_, B, M, P> {
 
     /// Reports a misuse to the hook. Returns if the hook ignores it, and panics otherwise.
     pub(crate) fn report(&mut self, misuse: &Misuse) {
-        self.0.large.chunks.checks_mut().report(misuse);
+        self.0.large.chunks.checks.report(misuse);
     }
 }
 
@@ -271,7 +271,7 @@ impl<B, M: Map, P: Profile> Look<'_, B, M, P> {
     /// The first record that was overwritten, or the first overwritten byte in front of one.
     pub(crate) fn check_records(&self) -> Result<(), Corruption> {
         if let Some(Err(Misuse { at, found, expected, .. })) =
-            self.0.chunks().checks().mapped().map(MappedBlocks::verify)
+            self.0.chunks().checks.mapped().map(MappedBlocks::verify)
         {
             return Err(Corruption { at, rule: Rule::Record, expected, found });
         }

@@ -63,7 +63,7 @@ impl<B, M: Map, P: Profile> Look<'_, B, M, P> {
             self.locate_in_heap(block)?
         } else {
             let never = || Misuse::never_allocated(address, None);
-            let list = self.0.chunks().checks().mapped().ok_or_else(|| NoBlock::Known(never()))?;
+            let list = self.0.chunks().checks.mapped().ok_or_else(|| NoBlock::Known(never()))?;
             let listed = list.find(block).map_err(NoBlock::Known)?;
             // SAFETY: a block in the list is live and has a header: the invariant of
             // `MappedBlocks`.

@@ -73,9 +73,10 @@ pub struct Chunks<B, P: Tuning> {
     bins: Bins<P>,
     /// The free cell that ends at the fencepost of the break's region.
     top: Option<Cell<P>>,
-    counters: Counters,
+    pub(crate) counters: Counters,
     trim: Trim,
-    checks: P::Checks,
+    /// The state of a checked heap beside its cells.
+    pub(crate) checks: P::Checks,
     take_in: Option<TakeIn<B, P>>,
 }
 
@@ -121,7 +122,7 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// Returns the provider.
     pub(crate) const fn source_mut(&mut self) -> &mut B {
-        self.space.source_mut()
+        &mut self.space.source
     }
 
     /// Returns the bins: all free cells except the top.
@@ -133,24 +134,6 @@ impl<B, P: Tuning> Chunks<B, P> {
     #[inline(always)]
     pub(crate) const fn top(&self) -> Option<Cell<P>> {
         self.top
-    }
-
-    pub(crate) const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    pub(crate) const fn counters_mut(&mut self) -> &mut Counters {
-        &mut self.counters
-    }
-
-    /// Returns the state of a checked heap beside its cells.
-    pub(crate) const fn checks(&self) -> &P::Checks {
-        &self.checks
-    }
-
-    /// Returns the state of a checked heap beside its cells.
-    pub(crate) const fn checks_mut(&mut self) -> &mut P::Checks {
-        &mut self.checks
     }
 
     /// Returns whether the heap has stopped: it touches no memory any more.

@@ -278,7 +278,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         let end = end.max(least);
         let is_in_slack = !P::COMPACT && self.top.is_none() && end <= extent.end();
         if !is_in_slack {
-            let continues = self.space.source().brk().addr() == extent.end();
+            let continues = self.space.source.brk().addr() == extent.end();
             let missing = end.wrapping_sub(extent.end());
             // Slack behind a top may suffice: it joins the top with the next byte.
             let missing = if P::COMPACT || end > extent.end() { missing } else { 1 };

@@ -257,7 +257,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     ///
     /// `cell` is a valid free cell of `size` bytes.
     unsafe fn may_be_segment(&mut self, cell: Cell<P>, size: usize) -> bool {
-        if !self.space.source().may_begin_segment(cell.addr()) {
+        if !self.space.source.may_begin_segment(cell.addr()) {
             return false;
         }
         // SAFETY: a header follows the valid cell, `size` bytes above it.
@@ -265,7 +265,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         // SAFETY: the header behind a valid cell is that of a valid cell, or a fencepost.
         let is_segment = unsafe { behind.header() }.is_fencepost();
         if is_segment {
-            self.space.source_mut().note_free_segment();
+            self.space.source.note_free_segment();
         }
         is_segment
     }

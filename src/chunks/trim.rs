@@ -84,7 +84,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// Gives memory back as the setting says, if the top has become large.
     pub(crate) fn trim_if_due(&mut self) {
         if !B::CONTIGUOUS {
-            if self.space.source_mut().take_free_segment() {
+            if self.space.source.take_free_segment() {
                 self.give_back_segments(Spare::Last);
             }
             return;

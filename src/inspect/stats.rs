@@ -95,9 +95,9 @@ impl<B: Source, M: Map, P: Tuning, L: LayerView> View<'_, B, M, P, L> {
     pub(crate) fn stats(&self) -> Stats {
         let chunks = &self.large.chunks;
         let mut stats = Stats {
-            mapped_bytes: chunks.counters().mapped_bytes(),
+            mapped_bytes: chunks.counters.mapped_bytes(),
             mapped_blocks: self.large.mapped.blocks(),
-            peak_bytes: chunks.counters().peak_bytes(),
+            peak_bytes: chunks.counters.peak_bytes(),
             added_bytes: chunks.space().added(),
             brk: chunks.space().extent().map_or(0, Extent::brk),
             ..Stats::default()

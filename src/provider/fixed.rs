@@ -1,9 +1,9 @@
 //! A break that moves inside one fixed region.
 
-use core::fmt;
 use core::ptr::{NonNull, null_mut};
 
 use super::{Break, BreakError};
+use crate::texts::texts;
 
 /// A break over a fixed region: a static array, or a range that a boot loader left free.
 ///
@@ -148,29 +148,18 @@ unsafe impl Break for FixedBreak {
     }
 }
 
-/// Cause of a failed late initialisation. The heap has not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum InitError {
-    /// The heap has a break.
-    AlreadyInitialized,
-    /// The region begins at address null.
-    Null,
-    /// The region is longer than `isize::MAX` bytes.
-    TooLong,
-    /// The region wraps around the address space.
-    Wraps,
-}
+texts! {
+    /// Cause of a failed late initialisation. The heap has not changed.
+    pub enum InitError;
 
-impl fmt::Display for InitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AlreadyInitialized => "the heap is initialised already",
-            Self::Null => "a region at address null",
-            Self::TooLong => "a region of more than isize::MAX bytes",
-            Self::Wraps => "a region that wraps around the address space",
-        })
-    }
+    /// The heap has a break.
+    AlreadyInitialized = "the heap is initialised already",
+    /// The region begins at address null.
+    Null = "a region at address null",
+    /// The region is longer than `isize::MAX` bytes.
+    TooLong = "a region of more than isize::MAX bytes",
+    /// The region wraps around the address space.
+    Wraps = "a region that wraps around the address space",
 }
 
 impl core::error::Error for InitError {}

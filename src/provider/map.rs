@@ -1,7 +1,8 @@
 //! The second way to get memory: whole mappings, for large blocks (C15).
 
-use core::fmt;
 use core::ptr::NonNull;
+
+use crate::texts::texts;
 
 /// Maps, unmaps and remaps whole pages, as `mmap`, `munmap` and `mremap` do.
 ///
@@ -70,23 +71,14 @@ pub unsafe trait Map {
     ) -> Result<NonNull<u8>, MapError>;
 }
 
-/// Cause of a refused mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MapError {
-    /// No memory or no addresses are left.
-    OutOfMemory,
-    /// The provider does not support the operation.
-    Refused,
-}
+texts! {
+    /// Cause of a refused mapping.
+    pub enum MapError;
 
-impl fmt::Display for MapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutOfMemory => "no memory for a mapping",
-            Self::Refused => "the provider refused the mapping",
-        })
-    }
+    /// No memory or no addresses are left.
+    OutOfMemory = "no memory for a mapping",
+    /// The provider does not support the operation.
+    Refused = "the provider refused the mapping",
 }
 
 impl core::error::Error for MapError {}

@@ -57,8 +57,9 @@ pub use wasm::WasmBreak;
 pub(crate) use word::Hold;
 pub use word::SlotWord;
 
-use core::fmt;
 use core::ptr::NonNull;
+
+use crate::texts::texts;
 
 /// Moves the end of one region of memory, as `sbrk` does.
 ///
@@ -187,31 +188,20 @@ pub unsafe trait Break {
     unsafe fn shrink(&mut self, by: usize) -> Result<(), BreakError>;
 }
 
-/// Cause of a break that did not move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BreakError {
+texts! {
+    /// Cause of a break that did not move.
+    pub enum BreakError;
+
     /// The region of the break has no addresses left (for a shrink: none below).
-    OutOfAddresses,
+    OutOfAddresses = "the break's region has no addresses left in that direction",
     /// Addresses are left, but no memory to back them.
-    OutOfMemory,
+    OutOfMemory = "no memory to back a higher break",
     /// The provider does not support the operation: it cannot shrink, for example, or foreign
     /// memory is in the way.
-    Refused,
+    Refused = "the provider refused to move the break",
     /// The break was found below memory that the heap still holds: other code took it. The heap has
     /// stopped.
-    MemoryTaken,
-}
-
-impl fmt::Display for BreakError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutOfAddresses => "the break's region has no addresses left in that direction",
-            Self::OutOfMemory => "no memory to back a higher break",
-            Self::Refused => "the provider refused to move the break",
-            Self::MemoryTaken => "the break lies below memory that the heap holds",
-        })
-    }
+    MemoryTaken = "the break lies below memory that the heap holds",
 }
 
 impl core::error::Error for BreakError {}

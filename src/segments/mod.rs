@@ -374,19 +374,16 @@ impl SegmentMap {
     /// Passes all memory that `take` returned to `look`, which may free it: nothing of a part is
     /// read after that.
     pub(crate) fn parts(&self, mut look: impl FnMut(NonNull<u8>, Layout)) {
-        let mut window: *const Window = &raw const self.first;
-        // SAFETY: a window that is there stays, until it is shown here.
-        while let Some(at) = unsafe { window.as_ref() } {
-            for leaf in &at.leaves {
+        // The next window is found before one is shown.
+        for window in self.windows() {
+            for leaf in &window.leaves {
                 if let Some(leaf) = NonNull::new(leaf.load(Ordering::Acquire)) {
                     look(leaf.cast(), Layout::new::<Leaf>());
                 }
             }
-            let next = at.next.load(Ordering::Acquire);
-            if !ptr::eq(at, &self.first) {
-                look(NonNull::from(at).cast(), Layout::new::<Window>());
+            if !ptr::eq(window, &self.first) {
+                look(NonNull::from(window).cast(), Layout::new::<Window>());
             }
-            window = next;
         }
     }
 }

@@ -4,11 +4,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::{GRANULE, Owner, Segment, SegmentMap};
-use crate::chunks::{Growth, Tuning};
-use crate::large::Large;
-use crate::provider::{Map, Source};
 use crate::slab_tuning::SlabTuning;
-use crate::slabs::{Descriptors, Slab, SlabMap, State};
+use crate::slabs::{Slab, SlabMap, State};
 
 /// The part of a [`SegmentMap`] that describes the slabs of one owner.
 ///
@@ -66,30 +63,12 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
         self.segments()?.slab_word_at(address)
     }
 
-    fn word_elsewhere(&self, _: usize) -> Option<NonNull<Slab>> {
-        None
-    }
-
     #[inline]
     fn slab_at(&self, address: usize) -> Option<NonNull<Slab>> {
         // SAFETY: words lead to valid descriptors.
         self.segments()?
             .slab_word_at(address)
             .filter(|slab| unsafe { slab.as_ref() }.state() != State::Absent)
-    }
-
-    fn reaches(&self, _: usize, _: usize) -> bool {
-        true
-    }
-
-    fn reach_further<B: Source, M: Map, P: Tuning<Slabs = S>>(
-        &mut self,
-        _: &mut Large<B, M, P>,
-        _: &mut Descriptors,
-        _: (usize, usize),
-        _: Growth,
-    ) -> bool {
-        false
     }
 
     unsafe fn set(&mut self, address: usize, len: usize, slab: Option<NonNull<Slab>>) {
@@ -106,13 +85,5 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
                 segment.classes().add(granule).as_ref().store(class, Ordering::Release);
             }
         }
-    }
-
-    fn take_part(&mut self) -> Option<NonNull<u8>> {
-        None
-    }
-
-    fn is_part(&self, _: NonNull<u8>) -> bool {
-        false
     }
 }

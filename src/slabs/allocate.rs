@@ -277,7 +277,7 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         layout: Layout,
     ) -> Option<Next> {
         let (size, space) = (class.size(), large.chunks.space());
-        let (heap, ahead) = (space.len(), space.source().ahead());
+        let (heap, ahead) = (space.len(), space.source.ahead());
         let in_slabs = self.granules[class.index()] as usize * P::Slabs::GRANULE;
         let (blocks, len) = shape::next_slab::<P::Slabs>(class, in_slabs, heap);
         let bytes = in_slabs + self.counted(class) * size;

@@ -181,6 +181,24 @@ impl Descriptors {
         Some(table.cast())
     }
 
+    /// Makes two tables neighbours in the list. `None`: the other one becomes its first or its last.
+    ///
+    /// # Safety
+    ///
+    /// Both have a head. All tables are in the list again after the caller's last such step.
+    unsafe fn connect(&mut self, prev: Option<NonNull<Table>>, next: Option<NonNull<Table>>) {
+        match prev {
+            // SAFETY: the table has a head: this method's clause.
+            Some(mut prev) => unsafe { prev.as_mut() }.next = next,
+            None => self.first = next,
+        }
+        match next {
+            // SAFETY: as before.
+            Some(mut next) => unsafe { next.as_mut() }.prev = prev,
+            None => self.last = prev,
+        }
+    }
+
     /// Takes a table out of the list.
     ///
     /// # Safety
@@ -190,14 +208,7 @@ impl Descriptors {
         // SAFETY: tables in the list were written by `provide`, and so were their neighbours.
         unsafe {
             let Table { next, prev, .. } = *table.as_ref();
-            match next {
-                Some(mut next) => next.as_mut().prev = prev,
-                None => self.last = prev,
-            }
-            match prev {
-                Some(mut prev) => prev.as_mut().next = next,
-                None => self.first = next,
-            }
+            self.connect(prev, next);
         }
     }
 
@@ -206,16 +217,12 @@ impl Descriptors {
     /// # Safety
     ///
     /// It has a head, and is not in the list.
-    unsafe fn prepend(&mut self, mut table: NonNull<Table>) {
+    unsafe fn prepend(&mut self, table: NonNull<Table>) {
         // SAFETY: tables in the list were written by `provide`, and this one has a head.
         unsafe {
-            (table.as_mut().next, table.as_mut().prev) = (self.first, None);
-            match self.first {
-                Some(mut first) => first.as_mut().prev = Some(table),
-                None => self.last = Some(table),
-            }
+            self.connect(Some(table), self.first);
+            self.connect(None, Some(table));
         }
-        self.first = Some(table);
     }
 
     /// Puts a table last.
@@ -223,16 +230,12 @@ impl Descriptors {
     /// # Safety
     ///
     /// It has a head, and is not in the list.
-    unsafe fn append(&mut self, mut table: NonNull<Table>) {
+    unsafe fn append(&mut self, table: NonNull<Table>) {
         // SAFETY: tables in the list were written by `provide`, and this one has a head.
         unsafe {
-            (table.as_mut().next, table.as_mut().prev) = (None, self.last);
-            match self.last {
-                Some(mut last) => last.as_mut().next = Some(table),
-                None => self.first = Some(table),
-            }
+            self.connect(self.last, Some(table));
+            self.connect(Some(table), None);
         }
-        self.last = Some(table);
     }
 
     /// Returns the length of the next table in bytes, if there are `slabs` slabs.

@@ -73,7 +73,7 @@ pub(super) fn has_much_free<B, M: Map, P: Tuning>(large: &Large<B, M, P>) -> boo
     // SAFETY: the top is a valid free cell: the invariant of `Chunks`.
     let top = chunks.top().map_or(0, |top| unsafe { top.header() }.size());
     let heap = chunks.space().len();
-    let free = heap - chunks.counters().used_bytes() - top;
+    let free = heap - chunks.counters.used_bytes() - top;
     free > heap / FREE_SHARE && free > FREE_LEAST * P::Slabs::GRANULE
 }
 

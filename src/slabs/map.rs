@@ -17,7 +17,8 @@ use crate::slab_tuning::SlabTuning;
 /// # Safety
 ///
 /// An implementer returns valid descriptors only: for an address in a slab, the slab's; for any
-/// other, one that stands for no slab, or `None`.
+/// other, one that stands for no slab, or `None`. The provided methods are those of a map that
+/// always has a word for each granule.
 pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
     /// The heap is one whose allocations can be sampled without a count of each: it puts no more
     /// blocks at hand than its quota.
@@ -35,23 +36,29 @@ pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
 
     /// Returns what [`word_at_hand`](SlabMap::word_at_hand) does not find; `None`: the granule has
     /// no word. O(windows).
-    fn word_elsewhere(&self, address: usize) -> Option<NonNull<Slab>>;
+    fn word_elsewhere(&self, _address: usize) -> Option<NonNull<Slab>> {
+        None
+    }
 
     /// Returns the descriptor of the slab in which an address lies, if it lies in one. O(windows).
     fn slab_at(&self, address: usize) -> Option<NonNull<Slab>>;
 
     /// Returns whether all granules from `start` to `end` have a word.
-    fn reaches(&self, start: usize, end: usize) -> bool;
+    fn reaches(&self, _start: usize, _end: usize) -> bool {
+        true
+    }
 
     /// Makes the map reach further towards a place for a slab, from a start to an end. Returns
     /// `false` if that is not possible. O(windows): a large step takes several calls.
     fn reach_further<B: Source, M: Map, P: Tuning<Slabs = S>>(
         &mut self,
-        large: &mut Large<B, M, P>,
-        descriptors: &mut Descriptors,
-        place: (usize, usize),
-        growth: Growth,
-    ) -> bool;
+        _: &mut Large<B, M, P>,
+        _: &mut Descriptors,
+        _place: (usize, usize),
+        _: Growth,
+    ) -> bool {
+        false
+    }
 
     /// Writes the words of the `len` bytes from `address` on: they lead to `slab`, or to no slab.
     ///
@@ -62,7 +69,9 @@ pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
 
     /// Takes a cell out that the map has of the heap: there is no slab. `None`: it has none any
     /// more, and no granule has a word.
-    fn take_part(&mut self) -> Option<NonNull<u8>>;
+    fn take_part(&mut self) -> Option<NonNull<u8>> {
+        None
+    }
 
     /// Takes a cell out that says of addresses from `end` on, where no slab is, that there is none.
     fn take_idle_part(&mut self, _end: usize) -> Option<NonNull<u8>> {
@@ -70,7 +79,9 @@ pub unsafe trait SlabMap<S: SlabTuning>: Debug + Sized {
     }
 
     /// Returns whether a payload is that of a cell which the map has of the heap.
-    fn is_part(&self, payload: NonNull<u8>) -> bool;
+    fn is_part(&self, _payload: NonNull<u8>) -> bool {
+        false
+    }
 }
 
 /// Takes a cell for `len` bytes of the heap's own.

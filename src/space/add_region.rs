@@ -1,11 +1,11 @@
 //! Memory beside the break's, for ever.
 
-use core::fmt;
 use core::ptr::NonNull;
 
 use super::{Piece, Space};
 use crate::cell::Form;
 use crate::provider::Source;
+use crate::texts::texts;
 
 impl<B: Source, F: Form> Space<B, F> {
     /// Returns memory as a piece that can become part of the heap, and how many bytes of cells the
@@ -42,44 +42,29 @@ impl<B: Source, F: Form> Space<B, F> {
     }
 }
 
-/// The reason why memory did not become a region of a heap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RegionError {
+texts! {
+    /// The reason why memory did not become a region of a heap.
+    pub enum RegionError;
+
     /// It begins at address null.
-    Null,
+    Null = "a region at address null",
     /// It wraps round the address space.
-    Wraps,
+    Wraps = "a region that wraps round the address space",
     /// It is too short for a cell, and touches nothing that it could become a part of.
-    TooShort,
+    TooShort = "a region too short for a cell",
     /// It is longer than `isize::MAX` bytes, or would be, together with the regions that it
     /// touches.
-    TooLong,
+    TooLong = "a region of more than isize::MAX bytes",
     /// Some of it is the heap's already.
-    Overlaps,
+    Overlaps = "a region that the heap has already, at least in part",
     /// The heap has [stopped](crate::Rule::BreakBelowHeap).
-    HeapStopped,
+    HeapStopped = "a region for a heap that has stopped",
     /// The caller has interrupted code that holds the lock of the heap (of an
     /// [`ArenaHeap`](crate::ArenaHeap), which never waits for code that was interrupted).
-    Locked,
+    Locked = "a region for a heap that the interrupted code has locked",
     /// The heap's words at the border were overwritten, or those that lead from region to region.
     /// A [`Checked`](crate::Checked) heap has reported it.
-    Overwritten,
-}
-
-impl fmt::Display for RegionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "a region at address null",
-            Self::Wraps => "a region that wraps round the address space",
-            Self::TooShort => "a region too short for a cell",
-            Self::TooLong => "a region of more than isize::MAX bytes",
-            Self::Overlaps => "a region that the heap has already, at least in part",
-            Self::HeapStopped => "a region for a heap that has stopped",
-            Self::Locked => "a region for a heap that the interrupted code has locked",
-            Self::Overwritten => "a region for a heap that was overwritten",
-        })
-    }
+    Overwritten = "a region for a heap that was overwritten",
 }
 
 impl core::error::Error for RegionError {}

@@ -51,7 +51,7 @@ pub(crate) use segments::is_one_free_cell;
 ///   (`lowest`, `last` are `None`), and `extent.fresh` is the address where the break was found
 #[derive(Debug)]
 pub(crate) struct Space<B, F> {
-    source: B,
+    pub(crate) source: B,
     /// First cell of the lowest region; `None`: there is no region.
     lowest: Option<Cell<F>>,
     /// Fencepost of the highest region, if that is not the break's.
@@ -68,14 +68,6 @@ pub(crate) struct Space<B, F> {
 impl<B, F> Space<B, F> {
     pub(crate) const fn new(source: B) -> Self {
         Self { source, lowest: None, last: None, extent: None, granted: 0, added: 0 }
-    }
-
-    pub(crate) const fn source(&self) -> &B {
-        &self.source
-    }
-
-    pub(crate) const fn source_mut(&mut self) -> &mut B {
-        &mut self.source
     }
 
     /// Returns the first cell of the lowest region.

@@ -225,7 +225,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
         }
         // SAFETY: the block is live (this method's clause) and lies in no slab, so it has a header.
         match unsafe { self.large.reallocate_mapped(block, new) } {
-            Remapped::To(moved, _) => return Some(moved.block),
+            Remapped::To(moved, _) => return Some(moved.block()),
             Remapped::MustMove => {
                 // SAFETY: the clauses are those of this method.
                 let moved = unsafe { self.move_block(block, layout, new) };

@@ -117,9 +117,9 @@ impl fmt::Display for Rules {
 
 /// The names of the rules, as the enumeration lists them.
 fn names(source: &str) -> Vec<String> {
-    let body = source.split("pub enum Rule {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let body = source.split("pub enum Rule;").nth(1).and_then(|rest| rest.split("\n}").next());
     let lines = body.unwrap_or_default().lines().map(str::trim);
-    let names = lines.filter_map(|line| line.strip_suffix(','));
+    let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
     names.filter(|name| !name.contains([' ', '/'])).map(str::to_owned).collect()
 }
 
@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn rules_are_those_of_the_enumeration() {
-        let source = "/// x\npub enum Rule {\n    /// A, b,\n    Top,\n    Links,\n}\nfn f() {}\n";
+        let source =
+            "pub enum Rule;\n\n    /// A = b,\n    Top = \"a b\",\n    Links = \"c\",\n}\n";
         assert_eq!(names(source), ["Top", "Links"]);
     }
 
