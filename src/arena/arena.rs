@@ -38,7 +38,7 @@ use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::profile::{OfArena, Profile};
 use crate::provider::{BreakError, Map, NoMap, Source};
-use crate::segments::{ArenaLayer, Near, Owner, UNIT, layout_of, units_for};
+use crate::segments::{ArenaLayer, Near, Owner, SegmentWords, UNIT, layout_of, units_for};
 use crate::slabs::Slab;
 
 /// The heap of an arena.
@@ -115,7 +115,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Arena<B, M, P, L> {
         if let Some(slabs) = inner.heap.layer().slabs() {
             // SAFETY: the heap is new, and all of its memory will be this owner's segments of the
             // map.
-            unsafe { slabs.rely_on(segments, owner) };
+            slabs.map = unsafe { SegmentWords::of(segments, owner) };
         }
         arena
     }

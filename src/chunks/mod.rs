@@ -24,8 +24,6 @@ mod neighbours;
 mod resize;
 mod split;
 mod trim;
-mod unused;
-mod zeroed;
 
 use core::ptr::NonNull;
 

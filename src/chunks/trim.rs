@@ -1,9 +1,14 @@
 //! Gives memory back: moves the break down as far as the top allows (C8), or gives back whole
-//! segments.
+//! segments. Free memory that cannot leave by either is shown to a provider that can take pages back
+//! and leave their addresses.
+
+use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::cell::Cell;
+use crate::bins::class_of;
+use crate::cell::{Cell, Links, MIN_CELL, WORD};
 use crate::provider::Source;
+use crate::request::round_up;
 use crate::space::is_one_free_cell;
 
 /// Denominator of the share of a heap that may be free at its end, by default.
@@ -160,6 +165,40 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
             } else {
                 below = Some(region);
             }
+        }
+    }
+}
+
+impl<B, P: Tuning> Chunks<B, P> {
+    /// Implements [`Heap::unused_memory`](crate::Heap::unused_memory).
+    ///
+    /// ```text
+    ///   free cell   ┌────────┬───────┬──────────────────────────────────────┬──────┐
+    ///               │ header │ links │               not needed              │ size │
+    ///               └────────┴───────┴──────────────────────────────────────┴──────┘
+    ///   granules         │            ├──────────┼──────────┼──────────┤      │
+    ///                                  reported
+    /// ```
+    pub(crate) fn unused_memory(
+        &self,
+        granule: usize,
+        least: usize,
+        mut forget: impl FnMut(NonNull<[u8]>),
+    ) {
+        let mut class = class_of::<P>(least.max(MIN_CELL));
+        while let Some(occupied) = self.bins.next_occupied(class) {
+            for (cell, size) in self.bins.list(occupied) {
+                let used = WORD + size_of::<Links<P>>();
+                let Some(start) = round_up(cell.addr() + used, granule) else { continue };
+                let end = (cell.addr() + size - WORD) & !(granule - 1);
+                let Some(len) = end.checked_sub(start).filter(|&len| len >= least.max(1)) else {
+                    continue;
+                };
+                // SAFETY: `start` lies in the cell: above its links, and below its end.
+                let start = unsafe { cell.payload().byte_add(start - cell.payload().addr().get()) };
+                forget(NonNull::slice_from_raw_parts(start, len));
+            }
+            class = occupied + 1;
         }
     }
 }

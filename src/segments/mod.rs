@@ -12,9 +12,8 @@
 //! | part | contract |
 //! |---|---|
 //! | `segment.rs` | one segment: cells, words, classes |
-//! | `words.rs` | the map as the slabs of one owner see it |
+//! | `words.rs` | the map as the slabs of one owner see it, and these slabs |
 //! | `near.rs` | the leaf that was used last |
-//! | `arena_layer.rs` | the slabs of an arena, as its local operations reach them |
 //! | `look.rs` | the map word for word, for checks |
 //!
 //! # Ordering
@@ -27,7 +26,6 @@
 //! window or leaf is found by an acquiring load, because an address in no segment may lead to one
 //! that another thread is just adding.
 
-mod arena_layer;
 mod look;
 mod near;
 mod segment;
@@ -43,11 +41,10 @@ use crate::size_class::Class;
 use crate::slab_tuning::{ArenaSlabs, SlabTuning};
 use crate::slabs::Slab;
 
-pub use arena_layer::{ArenaLayer, SegmentSlabs};
 pub(crate) use near::Near;
 use segment::Segment;
 pub(crate) use segment::{capacity, layout_of, units_for};
-pub use words::SegmentWords;
+pub use words::{ArenaLayer, SegmentSlabs, SegmentWords};
 
 /// Unit of addresses and lengths of segments, in bytes.
 pub(crate) const UNIT: usize = 64 << 10;

@@ -1,11 +1,15 @@
-//! The map of segments as the slabs of one owner see it: each granule of a segment has a word.
+//! The map of segments as the slabs of one owner see it: each granule of a segment has a word. And
+//! these slabs, as local operations of an arena reach them.
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::{GRANULE, Owner, Segment, SegmentMap};
+use crate::chunks::Tuning;
+use crate::layer::{Layer, NoLayer};
+use crate::size_class::ARENA_CLASSES;
 use crate::slab_tuning::SlabTuning;
-use crate::slabs::{Slab, SlabMap, State};
+use crate::slabs::{Slab, SlabMap, Slabs, State};
 
 /// The part of a [`SegmentMap`] that describes the slabs of one owner.
 ///
@@ -26,7 +30,7 @@ impl SegmentWords {
     ///
     /// The map outlives the answer, and all memory that the heap will ever have is segments of
     /// `owner` in it.
-    pub(super) const unsafe fn of(segments: NonNull<SegmentMap>, owner: Owner) -> Self {
+    pub(crate) const unsafe fn of(segments: NonNull<SegmentMap>, owner: Owner) -> Self {
         Self { segments: Some(segments), owner }
     }
 
@@ -85,5 +89,26 @@ unsafe impl<S: SlabTuning> SlabMap<S> for SegmentWords {
                 segment.classes().add(granule).as_ref().store(class, Ordering::Release);
             }
         }
+    }
+}
+
+/// Slabs in the segments of an arena.
+pub type SegmentSlabs<P> = Slabs<P, SegmentWords, ARENA_CLASSES>;
+
+/// Layer of an arena's heap.
+pub trait ArenaLayer<P: Tuning>: Layer<P> {
+    /// Returns the layer, if it is slabs.
+    #[inline(always)]
+    fn slabs(&mut self) -> Option<&mut SegmentSlabs<P>> {
+        None
+    }
+}
+
+impl<P: Tuning> ArenaLayer<P> for NoLayer {}
+
+impl<P: Tuning> ArenaLayer<P> for SegmentSlabs<P> {
+    #[inline(always)]
+    fn slabs(&mut self) -> Option<&mut SegmentSlabs<P>> {
+        Some(self)
     }
 }

@@ -9,9 +9,9 @@
 //!
 //!   grow     the break moves up: the region becomes longer, or another one begins       growth.rs
 //!   join     new memory becomes part of a region; holes are filled                      join.rs
-//!   append   the same above all regions: less time, less code                           append.rs
+//!   append   the same above all regions: less time, less code                           growth.rs
 //!   lower    the break moves down                                                       trim.rs
-//!   give_back  a segment leaves                                                        segments.rs
+//!   give_back  a segment leaves                                                        trim.rs
 //! ```
 //!
 //! Rules of this folder: it knows regions with their heads and fenceposts, and the provider. What
@@ -19,11 +19,9 @@
 //! the span that has become free, and nothing here looks at bins or the top.
 
 mod add_region;
-mod append;
 mod extent;
 mod growth;
 mod join;
-mod segments;
 mod trim;
 
 use core::iter;
@@ -36,7 +34,7 @@ pub use add_region::RegionError;
 pub(crate) use extent::Extent;
 use join::Piece;
 pub(crate) use join::{Joined, Origin};
-pub(crate) use segments::is_one_free_cell;
+pub(crate) use trim::is_one_free_cell;
 
 /// All memory of a heap, in regions, and the provider that grants it.
 ///
