@@ -58,18 +58,9 @@ resizing!(
 /// Implements the `Allocator` of one version for references to both shared heaps.
 macro_rules! allocators {
     ($api:path) => {
-        use core::alloc::Layout;
-        use core::ptr::NonNull;
-
         use $api::{AllocError, Allocator};
 
-        use super::slice;
-        use crate::arena::ArenaHeap;
-        use crate::lock::RawLock;
-        use crate::locked::Locked;
-        use crate::profile::Profile;
-        use crate::provider::{Map, Slots, Source};
-        use crate::raw_heap::RawHeap;
+        use super::*;
 
         allocators! {
             /// A reference to a locked heap is an allocator as long as the heap is borrowed:

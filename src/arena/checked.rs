@@ -97,9 +97,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// [`Heap::set_misuse_hook`]. The hook may be called with the parent locked. O(1), and the wait
     /// for the parent's lock.
     pub fn set_misuse_hook(&self, hook: MisuseHook) {
-        if let Some(mut inside) = self.visit().enter_arena(0) {
-            inside.inner().0.heap.checks_mut().set_hook(hook);
-        }
+        self.in_arena(|arena| arena.heap.checks_mut().set_hook(hook));
         self.in_parent(|heap| heap.checks_mut().set_hook(hook));
     }
 

@@ -68,9 +68,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         let mut stats = ArenaStats::default();
-        if let Some(mut inside) = self.visit().enter_arena(0) {
-            stats.add(inside.inner().0);
-        }
+        self.in_arena(|arena| stats.add(arena));
         stats.abandoned =
             self.shared().map_or(0, |shared| shared.abandoned.load(Ordering::Relaxed));
         stats.parent = self.in_parent(|heap| heap.stats()).unwrap_or_default();
@@ -85,9 +83,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     ///
     /// The first broken rule, with the address.
     pub fn check(&self) -> Result<(), Corruption> {
-        if let Some(mut inside) = self.visit().enter_arena(0) {
-            inside.inner().0.heap.check()?;
-        }
+        self.in_arena(|arena| arena.heap.check()).unwrap_or(Ok(()))?;
         self.in_parent(|heap| heap.check()).unwrap_or(Ok(()))
     }
 
@@ -125,9 +121,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
     /// Shows each cell of the caller's arena, from low to high. Shows none if the caller has no
     /// arena, or was interrupted in it. `show` must not use this heap. O(cells).
     pub fn for_each_cell(&self, show: impl FnMut(CellInfo)) {
-        if let Some(mut inside) = self.visit().enter_arena(0) {
-            inside.inner().0.heap.cells().for_each(show);
-        }
+        self.in_arena(|arena| arena.heap.cells().for_each(show));
     }
 
     /// Returns the heap for a caller that is alone with it.

@@ -20,7 +20,8 @@
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-use super::arena::{Arena, GrantedBy};
+use super::arena::{Arena, GrantedBy, Inner};
+use super::mailbox::Mailbox;
 use super::shared::{NESTED, Shared};
 use super::slot::{LEVELS, Slot, State};
 use super::visit::Visit;
@@ -53,6 +54,17 @@ impl<T> Borrowed<'_, T> {
     }
 }
 
+impl<B: Source, M: Map, P: Profile, L: RawLock> Borrowed<'_, Arena<B, M, P, L>> {
+    /// Runs `run` in each arena. Passes also whether it is the second one of a caller.
+    fn enter_each(&self, run: impl Fn(bool, &mut Inner<B, M, P, L>, &Mailbox)) {
+        for (is_second, arena) in self.arenas() {
+            // SAFETY: the borrower of a slot is alone with its arenas.
+            let (inner, mailbox) = unsafe { Arena::enter(arena) };
+            run(is_second, inner, mailbox);
+        }
+    }
+}
+
 impl<T> Drop for Borrowed<'_, T> {
     fn drop(&mut self) {
         self.slots().for_each(Slot::end_borrowing);
@@ -82,11 +94,8 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         let shared = source.shared;
         let borrowed = Borrowed { shared, borrower: ptr::from_ref(self).addr() };
         self.borrow(shared, borrowed.borrower);
-        // SAFETY: the borrower of a slot is alone with its arenas.
-        unsafe {
-            borrowed.arenas().for_each(|(_, arena)| source.send_all(arena));
-            borrowed.arenas().for_each(|(is_second, arena)| source.tidy_up(is_second, arena));
-        }
+        borrowed.enter_each(|_, inner, _| source.send_all(inner));
+        borrowed.enter_each(|is_second, inner, mail| source.tidy_up(is_second, inner, mail));
         borrowed
     }
 
@@ -140,15 +149,11 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// O(slots that were ever attached + slabs + blocks that others have freed), a barrier.
     pub(super) fn reclaim(&self, layout: Option<Layout>) -> Option<NonNull<u8>> {
         let source = self.source()?;
-        // SAFETY: a caller inside an arena is alone with it.
-        self.own(|_, arena| unsafe { source.send_all(arena) });
+        self.enter_own(|_, inner, _| source.send_all(inner));
         let borrowed = self.reclaim_others(source);
-        // SAFETY: the borrower of a slot, and a caller inside an arena, are alone with it.
-        unsafe {
-            self.own(|is_second, arena| source.tidy_up(is_second, arena));
-            borrowed.arenas().for_each(|(is_second, arena)| source.provide(is_second, arena));
-            self.own(|is_second, arena| source.provide(is_second, arena));
-        }
+        self.enter_own(|is_second, inner, mail| source.tidy_up(is_second, inner, mail));
+        borrowed.enter_each(|is_second, inner, mail| source.provide(is_second, inner, mail));
+        self.enter_own(|is_second, inner, mail| source.provide(is_second, inner, mail));
         source.shared.note_reclaimed();
         let layout = layout?;
         self.allocate_reclaimed(layout).or_else(|| {
@@ -164,10 +169,11 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     }
 
     /// Runs `run` in the caller's arenas in which it has interrupted no operation.
-    fn own(&self, run: impl Fn(bool, NonNull<Arena<B, M, P, L>>)) {
+    fn enter_own(&self, run: impl Fn(bool, &mut Inner<B, M, P, L>, &Mailbox)) {
         for level in 0..LEVELS {
-            if let Some(inside) = self.enter_arena(level) {
-                run(level == NESTED, inside.arena());
+            if let Some(mut inside) = self.enter_arena(level) {
+                let (inner, mailbox) = inside.inner();
+                run(level == NESTED, inner, mailbox);
             }
         }
     }
@@ -178,10 +184,7 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
         // Other callers need not do the same now.
         source.shared.note_reclaimed();
         let borrowed = self.reclaim_others(source);
-        for (is_second, arena) in borrowed.arenas() {
-            // SAFETY: the borrower of a slot is alone with its arenas.
-            unsafe { source.provide(is_second, arena) };
-        }
+        borrowed.enter_each(|is_second, inner, mail| source.provide(is_second, inner, mail));
         source.shared.note_reclaimed();
     }
 }
@@ -204,24 +207,12 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
 
 impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
     /// Sends the blocks of other arenas that an arena has.
-    ///
-    /// # Safety
-    ///
-    /// The caller is alone with the arena.
-    unsafe fn send_all(self, arena: NonNull<Arena<B, M, P, L>>) {
-        // SAFETY: the clause is that of this method.
-        let (inner, _) = unsafe { Arena::enter(arena) };
+    fn send_all(self, inner: &mut Inner<B, M, P, L>) {
         inner.outbox.send_all(|owner| self.shared.mailbox_of(owner));
     }
 
     /// Gives back free memory of an arena. A second arena keeps a segment of one unit.
-    ///
-    /// # Safety
-    ///
-    /// The caller is alone with the arena.
-    unsafe fn tidy_up(self, is_second: bool, arena: NonNull<Arena<B, M, P, L>>) {
-        // SAFETY: the clause is that of this method.
-        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+    fn tidy_up(self, is_second: bool, inner: &mut Inner<B, M, P, L>, mailbox: &Mailbox) {
         if is_second && inner.heap.provider().bytes() <= capacity(1) {
             inner.after_mail(self, mailbox, |heap| heap.flush());
         } else {
@@ -230,13 +221,7 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> GrantedBy<'_, B, M, P, L> {
     }
 
     /// Gives a second arena a segment again, if it has none.
-    ///
-    /// # Safety
-    ///
-    /// The caller is alone with the arena.
-    unsafe fn provide(self, is_second: bool, arena: NonNull<Arena<B, M, P, L>>) {
-        // SAFETY: the clause is that of this method.
-        let (inner, mailbox) = unsafe { Arena::enter(arena) };
+    fn provide(self, is_second: bool, inner: &mut Inner<B, M, P, L>, mailbox: &Mailbox) {
         if is_second && inner.heap.provider().bytes() == 0 {
             // Without memory it gets some when it is needed.
             inner.after_mail(self, mailbox, |heap| _ = heap.reserve(1));

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use super::ArenaHeap;
+use super::arena::Inner;
 use crate::chunks::Trim;
 use crate::heap::Heap;
 use crate::lock::RawLock;
@@ -85,10 +86,16 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         least: usize,
         mut forget: impl FnMut(NonNull<[u8]>),
     ) {
-        if let Some(mut inside) = self.visit().enter_arena(0) {
-            inside.inner().0.heap.unused_memory(granule, least, &mut forget);
-        }
+        self.in_arena(|arena| arena.heap.unused_memory(granule, least, &mut forget));
         self.in_parent(|heap| heap.unused_memory(granule, least, forget));
+    }
+
+    /// Runs `run` with the caller's first arena. `None`: the caller has no arena, or was interrupted
+    /// in it.
+    pub(super) fn in_arena<R>(&self, run: impl FnOnce(&mut Inner<B, M, P, L>) -> R) -> Option<R> {
+        let visit = self.visit();
+        let mut inside = visit.enter_arena(0)?;
+        Some(run(inside.inner().0))
     }
 
     /// Runs `run` with the parent locked. `None`: the caller has interrupted code that holds the

@@ -135,13 +135,6 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> ArenaGuard<'_, B, M, P, L> {
     }
 }
 
-impl<B, M, P: Profile, L> ArenaGuard<'_, B, M, P, L> {
-    /// Returns the arena with which the caller is alone.
-    pub(super) const fn arena(&self) -> NonNull<Arena<B, M, P, L>> {
-        self.arena
-    }
-}
-
 impl<B, M, P: Profile, L> Drop for ArenaGuard<'_, B, M, P, L> {
     #[inline(always)]
     fn drop(&mut self) {

@@ -62,24 +62,6 @@ pub(crate) struct Bins<P: Binning> {
     profile: PhantomData<fn() -> P>,
 }
 
-/// Returns the class of a cell of `size` bytes in the bins of a profile.
-#[inline(always)]
-pub(crate) fn class_of<P: Binning>(size: usize) -> usize {
-    P::Classes::class_of(size)
-}
-
-/// [`class_of`] for a cell whose class is known not to be exact.
-#[inline(always)]
-pub(crate) fn class_of_long<P: Binning>(size: usize) -> usize {
-    P::Classes::class_of_long(size)
-}
-
-/// Returns whether a cell of `size` bytes has a class in which all cells have its size.
-#[inline(always)]
-pub(crate) const fn has_exact_class<P: Binning>(size: usize) -> bool {
-    size < P::Classes::EXACT_BELOW
-}
-
 impl<P: Binning> Bins<P> {
     /// Returns empty bins.
     pub(crate) const fn new() -> Self {
@@ -118,7 +100,7 @@ impl<P: Binning> Bins<P> {
     ///
     /// `cell` is a valid free cell of the heap with `size` bytes, and is in no list.
     pub(crate) unsafe fn insert(&mut self, cell: Cell<P>, size: usize) {
-        let class = class_of::<P>(size);
+        let class = P::Classes::class_of(size);
         let next = self.replace_head(class, Some(cell));
         if P::CHECKED {
             self.lengths.as_mut()[class] += 1;
@@ -141,7 +123,7 @@ impl<P: Binning> Bins<P> {
     /// `cell` is in the list of its class; `size` is its size.
     pub(crate) unsafe fn remove(&mut self, cell: Cell<P>, size: usize) {
         // SAFETY: the clauses are those of this method.
-        unsafe { self.remove_from(|| class_of::<P>(size), cell) };
+        unsafe { self.remove_from(|| P::Classes::class_of(size), cell) };
     }
 
     /// Takes a free cell out of the list of the class that `class` returns: most cells are not the
@@ -211,7 +193,7 @@ impl<P: Binning> Bins<P> {
     ///
     /// O(1): examines at most `PLACES_TRIED · (CLASSES_TRIED + 1)` cells.
     pub(crate) fn find(&self, request: Request) -> Option<Fit<P>> {
-        let mut class = class_of::<P>(request.size());
+        let mut class = P::Classes::class_of(request.size());
         for _ in 0..P::Classes::CLASSES_TRIED {
             class = self.occupied.next(class)?;
             if let Some(fit) = self.best_of(class, request) {
@@ -219,7 +201,7 @@ impl<P: Binning> Bins<P> {
             }
             class += 1;
         }
-        let fits_for_certain = class_of::<P>(request.size_anywhere()?) + 1;
+        let fits_for_certain = P::Classes::class_of(request.size_anywhere()?) + 1;
         let class = self.occupied.next(class.max(fits_for_certain))?;
         self.best_of(class, request)
     }
@@ -233,7 +215,7 @@ impl<P: Binning> Bins<P> {
     #[inline(always)]
     pub(crate) fn search(&self, request: Request, places: usize) -> Option<Fit<P>> {
         let (mut best, mut least) = (None, usize::MAX);
-        for class in class_of::<P>(request.size())..P::Classes::COUNT {
+        for class in P::Classes::class_of(request.size())..P::Classes::COUNT {
             for (cell, size) in self.list(class).take(places) {
                 if size < least {
                     if let Some(lead) = request.fit(cell.addr(), size) {
@@ -270,7 +252,7 @@ impl<P: Binning> Bins<P> {
     #[inline(always)]
     pub(crate) unsafe fn take(&mut self, size: usize, class: usize) -> Option<(Cell<P>, usize)> {
         // Every cell of an exact class, and of a higher class, is large enough: take the first.
-        if has_exact_class::<P>(size) {
+        if size < P::Classes::EXACT_BELOW {
             return self.take_first(class);
         }
         let Some((cell, found)) = self.best_of_own(class, size) else {

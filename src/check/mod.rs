@@ -16,7 +16,7 @@ mod page_map;
 mod segments;
 mod slabs;
 
-use crate::bins::{Classes, class_of};
+use crate::bins::Classes;
 use crate::cell::{Cell, Form, Header, MIN_CELL, Region, WORD};
 use crate::chunks::{Chunks, Tuning, links_of};
 use crate::inspect::View;
@@ -195,7 +195,7 @@ fn check_link_to<B, P: Tuning>(
     size: usize,
 ) -> Result<(), Corruption> {
     let to_here = match links_of(cell).prev {
-        None => chunks.bins().head(class_of::<P>(size)),
+        None => chunks.bins().head(P::Classes::class_of(size)),
         Some(prev) if chunks.is_place(prev) => links_of(prev).next,
         Some(outside) => Some(outside),
     };
@@ -226,7 +226,7 @@ fn check_bins<B, P: Tuning>(
             let found = if header.is_used() || header.size() < MIN_CELL {
                 P::Classes::COUNT
             } else {
-                class_of::<P>(header.size())
+                P::Classes::class_of(header.size())
             };
             verify(cell.addr(), Rule::Class, class, found)?;
             (before, at) = (at, links_of(cell).next);

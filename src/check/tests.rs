@@ -4,6 +4,7 @@
 use std::boxed::Box;
 
 use super::*;
+use crate::bins::Binning;
 use crate::cell::Links;
 use crate::heap::PlainHeap;
 use crate::profile::Plain;
@@ -40,7 +41,7 @@ fn assert_reported(heap: &Heap, rule: Rule, expected: usize, found: usize) {
 #[test]
 fn wrong_map_bit_is_reported() {
     let mut heap = heap();
-    let class = class_of::<Plain>(8 * WORD);
+    let class = <Plain as Binning>::Classes::class_of(8 * WORD);
     heap.parts().bins.occupied.clear(class);
     assert_reported(&heap, Rule::Map, 1, 0);
 }
@@ -88,7 +89,7 @@ fn cells_linked_outside_every_list_are_reported() {
     // The first block took the cell that was free; the second lies between two used cells. So
     // neither is coalesced.
     heap.check().unwrap();
-    let class = class_of::<Plain>(8 * WORD);
+    let class = <Plain as Binning>::Classes::class_of(8 * WORD);
     let [first, second] = [blocks[0], blocks[1]].map(|block| {
         // SAFETY: the block's cell was not coalesced, so its header is still valid.
         unsafe { Cell::<Plain>::of_payload(block) }

@@ -9,7 +9,7 @@
 use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::bins::{ALL, Classes, Fit, class_of};
+use crate::bins::{ALL, Classes, Fit};
 use crate::cell::{Cell, WORD};
 use crate::provider::{BreakError, Source};
 use crate::request::Request;
@@ -58,7 +58,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
         if P::COMPACT || request.is_over_aligned() {
             return self.take_fitting(request, P::Classes::PLACES_TRIED);
         }
-        self.take_free(request, class_of::<P>(request.size()))
+        self.take_free(request, P::Classes::class_of(request.size()))
     }
 
     /// Takes a cell for the request from the bins, if it may lie anywhere; `class` is that of its
@@ -78,7 +78,7 @@ impl<B: Source, P: Tuning> Chunks<B, P> {
     /// [`take`](Chunks::take) as a part of its caller, for a request that may lie anywhere.
     #[inline(always)]
     pub(crate) fn take_at_once(&mut self, request: Request) -> Option<NonNull<u8>> {
-        let block = self.take_free(request, class_of::<P>(request.size()));
+        let block = self.take_free(request, P::Classes::class_of(request.size()));
         if block.is_some() {
             return block;
         }

@@ -1,7 +1,7 @@
 //! Verifies links of free cells of a checked heap before the heap follows them.
 
 use super::{Chunks, Tuning, after};
-use crate::bins::{Classes, class_of};
+use crate::bins::Classes;
 use crate::cell::{Cell, Links, WORD};
 use crate::checks::Checks;
 use crate::misuse::{Misuse, MisuseKind};
@@ -53,7 +53,7 @@ impl<B, P: Tuning> Chunks<B, P> {
 
     /// Verifies the lists that a search for this request may look at.
     fn sound_lists(&self, request: Request) -> Result<(), Misuse> {
-        let mut from = class_of::<P>(request.size());
+        let mut from = P::Classes::class_of(request.size());
         for _ in 0..=P::Classes::CLASSES_TRIED {
             let Some(class) = self.bins.next_occupied(from) else { return Ok(()) };
             self.sound_list(class)?;
@@ -61,7 +61,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         }
         let certain = request
             .size_anywhere()
-            .and_then(|size| self.bins.next_occupied(from.max(class_of::<P>(size) + 1)));
+            .and_then(|size| self.bins.next_occupied(from.max(P::Classes::class_of(size) + 1)));
         certain.map_or(Ok(()), |class| self.sound_list(class))
     }
 
@@ -94,7 +94,7 @@ impl<B, P: Tuning> Chunks<B, P> {
             }
         }
         match links.prev {
-            None if self.bins.head(class_of::<P>(size)) == Some(cell) => Ok(()),
+            None if self.bins.head(P::Classes::class_of(size)) == Some(cell) => Ok(()),
             Some(prev) if self.is_in_bin(prev, size) => match links_of(prev).next {
                 Some(next) if next == cell => Ok(()),
                 next => Err(broken_link(prev, NEXT, next, Some(cell))),
@@ -114,7 +114,8 @@ impl<B, P: Tuning> Chunks<B, P> {
     fn is_in_bin(&self, cell: Cell<P>, size: usize) -> bool {
         self.is_place(cell)
             && self.sound_header(cell).is_ok_and(|header| {
-                !header.is_used() && class_of::<P>(header.size()) == class_of::<P>(size)
+                !header.is_used()
+                    && P::Classes::class_of(header.size()) == P::Classes::class_of(size)
             })
     }
 

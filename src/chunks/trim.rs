@@ -5,7 +5,7 @@
 use core::ptr::NonNull;
 
 use super::{Chunks, Tuning};
-use crate::bins::class_of;
+use crate::bins::Classes;
 use crate::cell::{Cell, Links, MIN_CELL, WORD};
 use crate::provider::Source;
 use crate::request::round_up;
@@ -185,7 +185,7 @@ impl<B, P: Tuning> Chunks<B, P> {
         least: usize,
         mut forget: impl FnMut(NonNull<[u8]>),
     ) {
-        let mut class = class_of::<P>(least.max(MIN_CELL));
+        let mut class = P::Classes::class_of(least.max(MIN_CELL));
         while let Some(occupied) = self.bins.next_occupied(class) {
             for (cell, size) in self.bins.list(occupied) {
                 let used = WORD + size_of::<Links<P>>();

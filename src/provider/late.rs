@@ -27,7 +27,7 @@ use crate::sealed::Sealed;
 )]
 pub trait LateBreak: Break + Sealed + Sized {
     /// The break that [`set`](LateBreak::set) takes.
-    type Inner: Break;
+    type Inner: Break + Into<Self>;
 
     /// The break before it is set: it grants nothing.
     const UNSET: Self;
@@ -40,7 +40,13 @@ pub trait LateBreak: Break + Sealed + Sized {
     /// # Errors
     ///
     /// [`InitError::AlreadyInitialized`] if a break is set. That break stays.
-    fn set(&mut self, brk: Self::Inner) -> Result<(), InitError>;
+    fn set(&mut self, brk: Self::Inner) -> Result<(), InitError> {
+        if !self.is_unset() {
+            return Err(InitError::AlreadyInitialized);
+        }
+        *self = brk.into();
+        Ok(())
+    }
 }
 
 impl Sealed for FixedBreak {}
@@ -52,14 +58,6 @@ impl LateBreak for FixedBreak {
 
     fn is_unset(&self) -> bool {
         self.base().is_null()
-    }
-
-    fn set(&mut self, brk: Self) -> Result<(), InitError> {
-        if !self.is_unset() {
-            return Err(InitError::AlreadyInitialized);
-        }
-        *self = brk;
-        Ok(())
     }
 }
 
@@ -101,13 +99,5 @@ impl<B: Break> LateBreak for Option<B> {
 
     fn is_unset(&self) -> bool {
         self.is_none()
-    }
-
-    fn set(&mut self, brk: B) -> Result<(), InitError> {
-        if self.is_some() {
-            return Err(InitError::AlreadyInitialized);
-        }
-        *self = Some(brk);
-        Ok(())
     }
 }

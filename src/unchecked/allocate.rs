@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use super::Unchecked;
-use crate::bins::{class_of_long, has_exact_class};
+use crate::bins::Classes;
 use crate::cell::CELL_ALIGN;
 use crate::chunks::Growth;
 use crate::layer::Layer;
@@ -46,7 +46,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
             return self.allocate_refilled(class, layout, growth);
         }
         let request = Request::new(layout);
-        if !has_exact_class::<P>(request.size()) {
+        if request.size() >= P::Classes::EXACT_BELOW {
             return self.allocate_medium(class, layout, growth);
         }
         match self.layer.allocate_at_once(&mut self.large, class, request) {
@@ -147,7 +147,7 @@ impl<B: Source, M: Map, P: Profile> Unchecked<B, M, P> {
     #[inline(never)]
     fn allocate_long(&mut self, layout: Layout, growth: Growth) -> Option<NonNull<u8>> {
         let request = Request::of_long(layout);
-        match self.large.chunks.take_free(request, class_of_long::<P>(request.size())) {
+        match self.large.chunks.take_free(request, P::Classes::class_of_long(request.size())) {
             Some(block) => Some(block),
             None => self.allocate_unfreed(layout, growth),
         }
