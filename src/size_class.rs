@@ -129,10 +129,19 @@ impl Class {
         Self::of_usual::<N>(layout.size(), layout.align())
     }
 
-    /// Returns the class of a size, in bytes, and an alignment that every cell has.
+    /// Returns the class whose blocks have a size, in bytes, and a multiple of an alignment; `None`
+    /// if there is none, or for no bytes.
     #[inline(always)]
     pub(crate) const fn of_usual<const N: usize>(size: usize, align: usize) -> Option<Self> {
-        Self::of_any::<N>(size.wrapping_sub(1), align)
+        // Of the size rounded up to the alignment, the last byte.
+        let last = size.wrapping_sub(1) | (align - 1);
+        if last < SLAB_MAX {
+            Some(Self(OF_CELL[last / FINE + CELL_STEPS]))
+        } else if last < Self::longest::<N>() {
+            Some(Self::of_long(last))
+        } else {
+            None
+        }
     }
 
     /// Returns the class of a size up to [`SLAB_MAX`], in bytes, and an alignment that every cell
@@ -156,22 +165,7 @@ impl Class {
         {
             return None;
         }
-        Self::of_any::<N>(layout.size().wrapping_sub(1), layout.align())
-    }
-
-    /// Returns the class whose blocks have a byte number `last`, and a size that is a multiple of
-    /// `align`; `None` if there is none.
-    #[inline(always)]
-    const fn of_any<const N: usize>(last: usize, align: usize) -> Option<Self> {
-        // Of the size rounded up to the alignment, the last byte.
-        let last = last | (align - 1);
-        if last < SLAB_MAX {
-            Some(Self(OF_CELL[last / FINE + CELL_STEPS]))
-        } else if last < Self::longest::<N>() {
-            Some(Self::of_long(last))
-        } else {
-            None
-        }
+        Self::of_usual::<N>(layout.size(), layout.align())
     }
 
     /// Returns the class in which a cell of `size` bytes is counted, with N classes: the one whose

@@ -113,42 +113,37 @@ impl fmt::Display for Trace {
     }
 }
 
-/// Reads the frame pointer from a register, by an instruction.
-#[allow(unused_macros, reason = "not every processor has one that is known here")]
-macro_rules! register {
-    ($instruction:literal) => {{
-        let frame: usize;
-        // SAFETY: reads a register.
-        unsafe {
-            core::arch::asm!(
-                $instruction,
-                frame = out(reg) frame,
-                options(nomem, nostack, preserves_flags),
-            );
+/// Defines `frame_pointer` by the instruction that reads it from a register, for each target.
+macro_rules! frame_pointer {
+    ($($target:meta => $instruction:literal,)+) => {
+        /// Returns the frame pointer of the function into which this is inlined; 0 if that is not
+        /// known.
+        #[inline(always)]
+        fn frame_pointer() -> usize {
+            let frame: usize;
+            $(#[cfg($target)]
+            // SAFETY: reads a register.
+            unsafe {
+                core::arch::asm!(
+                    $instruction,
+                    frame = out(reg) frame,
+                    options(nomem, nostack, preserves_flags),
+                );
+            })+
+            #[cfg(not(any($($target),+)))]
+            {
+                frame = 0;
+            }
+            frame
         }
-        frame
-    }};
+    };
 }
 
-/// Returns the frame pointer of the function into which this is inlined; 0 if that is not known.
-#[inline(always)]
-fn frame_pointer() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    return register!("mov {frame}, rbp");
-    #[cfg(target_arch = "x86")]
-    return register!("mov {frame}, ebp");
-    #[cfg(target_arch = "aarch64")]
-    return register!("mov {frame}, x29");
-    #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
-    return register!("mv {frame}, s0");
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv32",
-        target_arch = "riscv64"
-    )))]
-    return 0;
+frame_pointer! {
+    target_arch = "x86_64" => "mov {frame}, rbp",
+    target_arch = "x86" => "mov {frame}, ebp",
+    target_arch = "aarch64" => "mov {frame}, x29",
+    any(target_arch = "riscv32", target_arch = "riscv64") => "mv {frame}, s0",
 }
 
 /// Tells from where a heap is called: for [`Sampled`](crate::Sampled) and

@@ -247,12 +247,6 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         block.or_else(|| otherwise(self, layout))
     }
 
-    /// Does periodic work after a miss. The caller is on no slot.
-    fn after_miss(&self) {
-        self.cpu.missed();
-        self.reclaim_if_due();
-    }
-
     /// Allocates a block that is neither at hand nor found in one step; or for a caller whose arena
     /// cannot be entered, or does not exist yet.
     #[inline(never)]
@@ -264,7 +258,8 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
                 if let Some(block) = unsafe { inside.allocate(&self.parent, layout) } {
                     drop(inside);
                     drop(caller);
-                    self.after_miss();
+                    self.cpu.missed();
+                    self.reclaim_if_due();
                     return Some(block);
                 }
             }

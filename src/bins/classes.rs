@@ -90,14 +90,6 @@ pub trait Classes: Debug + 'static {
     #[inline(always)]
     fn class_of_long(size: usize) -> usize {
         debug_assert!(size >= Self::EXACT_BELOW);
-        // The last class takes all larger sizes. The limit also removes a bounds check.
-        Self::steps_to(size).min(Self::COUNT - 1)
-    }
-
-    /// Returns the log-linear class of `size` without an upper limit. Below
-    /// [`EXACT_BELOW`](Classes::EXACT_BELOW) the result is arbitrary.
-    #[inline(always)]
-    fn steps_to(size: usize) -> usize {
         let per_doubling_log = Self::PER_DOUBLING.ilog2();
         // Compiles to one `bsr`.
         let log = (usize::BITS - 1) ^ size.leading_zeros();
@@ -110,7 +102,9 @@ pub trait Classes: Debug + 'static {
         };
         let below =
             Self::EXACT.wrapping_sub((Self::EXACT_BELOW.ilog2() as usize + 1) * Self::PER_DOUBLING);
-        below.wrapping_add(log as usize * Self::PER_DOUBLING + steps)
+        let class = below.wrapping_add(log as usize * Self::PER_DOUBLING + steps);
+        // The last class takes all larger sizes. The limit also removes a bounds check.
+        class.min(Self::COUNT - 1)
     }
 }
 

@@ -74,8 +74,9 @@ impl<F> Region<F> {
     ///
     /// The whole region is memory of this heap, and no other region overlaps it.
     pub(crate) unsafe fn record(&self) {
-        let (mut head, slack_at_start, slack_at_end) =
-            (self.length(), self.slack_at_start(), self.slack_at_end());
+        let mut head = self.length();
+        let slack_at_start = self.first.addr() - WORD - self.start;
+        let slack_at_end = self.end - (self.fencepost.addr() + WORD);
         if slack_at_start > 0 {
             head |= SLACK_AT_START;
             // SAFETY: the region is the heap's (this method's clause), and has at least one byte of
@@ -132,16 +133,6 @@ impl<F> Region<F> {
     /// Returns the length of all cells together, in bytes.
     pub(crate) fn length(&self) -> usize {
         self.fencepost.addr() - self.first.addr()
-    }
-
-    /// Returns the length of the slack in front of the head, in bytes.
-    fn slack_at_start(&self) -> usize {
-        self.first.addr() - WORD - self.start
-    }
-
-    /// Returns the length of the slack behind the fencepost, in bytes.
-    fn slack_at_end(&self) -> usize {
-        self.end - (self.fencepost.addr() + WORD)
     }
 }
 

@@ -46,12 +46,6 @@ struct Tally<P, T> {
     layer: T,
 }
 
-impl<P, T: Default> Default for Tally<P, T> {
-    fn default() -> Self {
-        Self { used_bytes: 0, binned: 0, top: None, breaks_fencepost: None, layer: T::default() }
-    }
-}
-
 /// Implements [`Heap::check`](crate::Heap::check), except for the records of a checked heap.
 pub(crate) fn check<B: Source, M: Map, P: Tuning, L: LayerRules<P>>(
     view: View<'_, B, M, P, L>,
@@ -93,7 +87,9 @@ fn check_regions<B, P: Tuning, T: Default>(
     chunks: &Chunks<B, P>,
     bounds: Bounds<P>,
 ) -> Result<Tally<P, T>, Corruption> {
-    let (mut tally, mut first) = (Tally::default(), bounds.0);
+    let layer = T::default();
+    let mut tally = Tally { used_bytes: 0, binned: 0, top: None, breaks_fencepost: None, layer };
+    let mut first = bounds.0;
     loop {
         let fencepost = check_region(chunks, bounds, first, &mut tally)?;
         if fencepost == bounds.1 {

@@ -39,11 +39,11 @@ impl<P: Tuning> MapRules<P> for SegmentWords {
                 (start + capacity(units)).wrapping_sub(start / GRANULE * size_of::<usize>());
             for number in 0..units {
                 let at = start + number * UNIT;
-                let (found, found_number) = map.unit_at(at);
-                verify(at, Rule::SegmentOwner, self.owner().number(), found.number())?;
+                let [found_owner, found_number, found_units, found_words] = map.unit_at(at);
+                verify(at, Rule::SegmentOwner, self.owner().number(), found_owner)?;
                 verify(at, Rule::SegmentUnit, number, found_number)?;
-                verify(at, Rule::SegmentLen, units, map.units_at(at))?;
-                verify(at, Rule::SegmentWords, words, map.words_at(at))?;
+                verify(at, Rule::SegmentLen, units, found_units)?;
+                verify(at, Rule::SegmentWords, words, found_words)?;
             }
             if let Some(absent) = map.absent_at(start) {
                 // SAFETY: the descriptor lies in the segment, whose entries were verified.

@@ -72,18 +72,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Returns the record of a live or freed block at address `block`.
-    pub(super) const fn new(block: usize, layout: Layout, live: bool) -> Self {
-        Self::with(block, layout, if live { LIVE } else { 0 })
-    }
-
-    /// Returns the record of a block at address `block` that is in a remote free queue.
-    pub(super) const fn sent(block: usize, layout: Layout) -> Self {
-        Self::with(block, layout, SENT)
-    }
-
-    /// Returns the record of a block with these state bits.
-    const fn with(block: usize, layout: Layout, state: usize) -> Self {
+    /// Returns the record of the block at address `block`, with these state bits: [`LIVE`],
+    /// [`SENT`], [`FILLED`], or 0 for a free block.
+    const fn new(block: usize, layout: Layout, state: usize) -> Self {
         let plain = (layout.align().trailing_zeros() as usize) << ALIGN_SHIFT | state;
         let unchecked = Self { size: layout.size(), check: plain };
         Self { check: unchecked.check_of(block), ..unchecked }
@@ -102,13 +93,8 @@ impl Record {
         let align =
             1_usize.checked_shl(((self.check & PLAIN_BITS & !state) >> ALIGN_SHIFT) as u32)?;
         let layout = Layout::from_size_align(self.size, align).ok()?;
-        (matches!(state, 0 | LIVE | SENT | FILLED) && self == Self::with(block, layout, state))
+        (matches!(state, 0 | LIVE | SENT | FILLED) && self == Self::new(block, layout, state))
             .then_some((layout, state == LIVE))
-    }
-
-    /// Returns `true` if the block is free and filled. The record is valid.
-    const fn is_filled(self) -> bool {
-        self.check & FILLED != 0
     }
 
     /// Returns `true` if the block is in a remote free queue. The record is valid.
@@ -200,8 +186,9 @@ impl Guarded {
     /// No caller and no other thread uses the record's bytes: the block is freed, newly allocated,
     /// or live with a record there.
     pub(super) unsafe fn set(self, layout: Layout, live: bool) {
+        let state = if live { LIVE } else { 0 };
         // SAFETY: nothing else uses the record's bytes: this method's clause.
-        unsafe { self.place().write(Record::new(self.addr(), layout, live)) };
+        unsafe { self.place().write(Record::new(self.addr(), layout, state)) };
     }
 
     /// Fills a freed block of a slab, and writes its record. Its first words are the link's.
@@ -214,7 +201,7 @@ impl Guarded {
         // clause and the type's invariant.
         unsafe {
             self.block.byte_add(LEAST).write_bytes(FILL, self.capacity - OVERHEAD - LEAST);
-            self.place().write(Record::with(self.addr(), layout, FILLED));
+            self.place().write(Record::new(self.addr(), layout, FILLED));
         }
     }
 
@@ -229,15 +216,17 @@ impl Guarded {
             // The block was never allocated.
             None if record.check == 0 => None,
             None => misuse(self.check_addr(), record.check, record.check_of(address)),
-            Some(_) if record.is_filled() => (LEAST..self.capacity - OVERHEAD).find_map(|offset| {
-                // SAFETY: a byte of the block, which is memory of the heap.
-                let found = unsafe { self.block.byte_add(offset).read() };
-                if found == FILL {
-                    None
-                } else {
-                    misuse(address + offset, found.into(), FILL.into())
-                }
-            }),
+            Some(_) if record.check & FILLED != 0 => {
+                (LEAST..self.capacity - OVERHEAD).find_map(|offset| {
+                    // SAFETY: a byte of the block, which is memory of the heap.
+                    let found = unsafe { self.block.byte_add(offset).read() };
+                    if found == FILL {
+                        None
+                    } else {
+                        misuse(address + offset, found.into(), FILL.into())
+                    }
+                })
+            }
             Some(_) => None,
         }
     }
@@ -251,7 +240,7 @@ impl Guarded {
     /// change the record by this method only.
     pub(super) unsafe fn send(self, layout: Layout) -> bool {
         let (live, sent) =
-            (Record::new(self.addr(), layout, true), Record::sent(self.addr(), layout));
+            (Record::new(self.addr(), layout, LIVE), Record::new(self.addr(), layout, SENT));
         let order = Ordering::Relaxed;
         self.check().compare_exchange(live.check, sent.check, order, order).is_ok()
     }
@@ -279,7 +268,7 @@ impl Guarded {
     /// Returns the report of an overflow over the record of a block of this layout, at the first
     /// wrong byte or word.
     pub(super) fn overwritten(self, layout: Layout) -> Misuse {
-        let (expected, found) = (Record::new(self.addr(), layout, true), self.record());
+        let (expected, found) = (Record::new(self.addr(), layout, LIVE), self.record());
         let (at, found, expected) = match self.first_overflow(layout.size()) {
             Some((at, found)) => (at, usize::from(found), Self::GAP),
             None if found.size != expected.size => (self.record_addr(), found.size, expected.size),
@@ -337,7 +326,7 @@ pub(super) fn freed_by_record(guarded: Guarded, layout: Layout) -> Misuse {
         block: guarded.addr(),
         at: guarded.check_addr(),
         found: guarded.record().check,
-        expected: Record::new(guarded.addr(), layout, true).check,
+        expected: Record::new(guarded.addr(), layout, LIVE).check,
     }
 }
 
@@ -351,10 +340,10 @@ mod tests {
             [(0, 1, true), (100, 8, false), (isize::MAX as usize / 2, 1 << (usize::BITS - 2), true)]
         {
             let layout = Layout::from_size_align(size, align).unwrap();
-            let record = Record::new(0x1000, layout, live);
+            let record = Record::new(0x1000, layout, if live { LIVE } else { 0 });
             assert_eq!(record.decode(0x1000), Some((layout, live)));
             assert_eq!(record.decode(0x1010), None);
-            let sent = Record::sent(0x1000, layout);
+            let sent = Record::new(0x1000, layout, SENT);
             assert_eq!(
                 (sent.decode(0x1000), sent.is_sent(), record.is_sent()),
                 (Some((layout, false)), true, false)

@@ -10,22 +10,13 @@ use super::{ENTRIES, Entry, Leaf, Owner, Segment, SegmentMap, UNIT, Window};
 use crate::slabs::Slab;
 
 impl SegmentMap {
-    /// Returns what the map says of the unit in which an address lies: its owner, and its number in
-    /// its segment.
-    pub(crate) fn unit_at(&self, address: usize) -> (Owner, usize) {
-        self.entry_of(address).map_or((Owner::NONE, 0), |entry| (entry.owner(), entry.number()))
-    }
-
-    /// Returns the length of the segment in which an address lies, by the entry of its unit, in
-    /// units.
-    pub(crate) fn units_at(&self, address: usize) -> usize {
-        self.entry_of(address).map_or(0, Entry::units)
-    }
-
-    /// Returns the words to which the entry of an address leads, as if the first one were that of
-    /// address 0.
-    pub(crate) fn words_at(&self, address: usize) -> usize {
-        self.entry_of(address).map_or(0, |entry| entry.words().addr())
+    /// Returns what the map says of the unit in which an address lies: its owner, its number in its
+    /// segment, the length of that in units, and the address of its words, as if the first one were
+    /// that of address 0.
+    pub(crate) fn unit_at(&self, address: usize) -> [usize; 4] {
+        self.entry_of(address).map_or([0; 4], |entry| {
+            [entry.owner().number(), entry.number(), entry.units(), entry.words().addr()]
+        })
     }
 
     /// Returns the word of an address in a segment.

@@ -42,12 +42,6 @@ const LOAN_OF_AHEAD: usize = 64;
 /// granted.
 const AHEAD_OF_MEDIUM: usize = 2;
 
-/// Returns the bytes that slabs on loan may take of a heap of `heap` bytes that may grow by `ahead`
-/// more, if the next one takes `len`.
-fn loans_of<S: SlabTuning>(heap: usize, ahead: usize) -> usize {
-    S::LOAN_LEAST.min(ahead / LOAN_OF_AHEAD).max(heap / S::LOAN_SHARE)
-}
-
 /// Outcome of an attempt to begin a slab.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begun {
@@ -304,7 +298,8 @@ impl<P: Tuning, G: SlabMap<P::Slabs>, const N: usize> Slabs<P, G, N> {
         if len > P::Slabs::GRANULE {
             loans *= P::Slabs::LOAN_LONGER;
         }
-        let is_on_loan = loans <= loans_of::<P::Slabs>(heap, ahead);
+        let least = P::Slabs::LOAN_LEAST.min(ahead / LOAN_OF_AHEAD);
+        let is_on_loan = loans <= least.max(heap / P::Slabs::LOAN_SHARE);
         is_on_loan.then_some(Next { blocks, is_on_loan })
     }
 

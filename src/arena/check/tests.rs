@@ -170,7 +170,7 @@ fn a_unit_of_the_parent_that_the_map_gives_to_somebody_is_found() {
     let map = &victim.shared().map;
     let last = map.units().map(|(at, ..)| at).max().unwrap();
     let mut others = (last + UNIT..).step_by(UNIT);
-    let unit = others.find(|&at| map.unit_at(at) == (Owner::NONE, 0)).unwrap();
+    let unit = others.find(|&at| map.unit_at(at)[..2] == [0, 0]).unwrap();
     for owner in [1, 2, 3, 5, 6, 7, 0xFFFF] {
         victim.assert_entry_is_found(unit, |_| (owner, 0), Rule::SegmentOwner, 0, owner as usize);
     }
