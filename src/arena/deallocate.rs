@@ -92,6 +92,17 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         unsafe { self.free_block(block, Some(served::<P>(layout))) };
     }
 
+    /// [`deallocate`](ArenaHeap::deallocate) for callers that do not know the layout. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The block came from this heap, was not freed since, and is not used any more.
+    #[inline(always)]
+    pub unsafe fn deallocate_by_ptr(&self, block: NonNull<u8>) {
+        // SAFETY: the clauses are those of this method.
+        unsafe { self.free_block(block, None) };
+    }
+
     /// Frees a block, whose layout the heap was asked for, if it is known.
     ///
     /// # Safety

@@ -35,7 +35,6 @@
 mod allocate;
 mod arena;
 mod attach;
-mod by_address;
 mod check;
 mod checked;
 mod deallocate;

@@ -61,18 +61,10 @@ impl Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "live {} B in {} cells (peak {} B), free {} B in {} cells (largest {} B), granted {} B up to {:#x}",
-            self.live_bytes,
-            self.live_cells,
-            self.peak_bytes,
-            self.free_bytes,
-            self.free_cells,
-            self.largest_free,
-            self.granted_bytes,
-            self.brk
-        )?;
+        let Self { live_bytes, live_cells, peak_bytes, free_bytes, free_cells, .. } = self;
+        write!(f, "live {live_bytes} B in {live_cells} cells (peak {peak_bytes} B), ")?;
+        write!(f, "free {free_bytes} B in {free_cells} cells (largest {} B), ", self.largest_free)?;
+        write!(f, "granted {} B up to {:#x}", self.granted_bytes, self.brk)?;
         write!(f, ", fragmentation {}.{} %", self.fragmentation() / 10, self.fragmentation() % 10)?;
         if self.slabs > 0 {
             write!(f, ", {} slabs of {} B", self.slabs, self.slab_bytes)?;
