@@ -7,6 +7,15 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+# Only files of the crate, its documents, and those of the top folder.
+files=$(cargo package --list --allow-dirty --package brkalloc)
+others=$(echo "$files" | grep -Ev '^(src|docs)/|^[^/]*$') || true
+if [ -n "$others" ]; then
+    echo "the package has files of other parts of the project:"
+    echo "$others"
+    exit 1
+fi
+
 # Cargo names the suites, which are no part of the package, and that nothing is uploaded; and that
 # the manifest has no address, until its owner has filled the line that says so. Anything else is a
 # warning to heed.
