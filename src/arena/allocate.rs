@@ -337,7 +337,7 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
         let layout = served::<P>(layout);
         let visit = self.visit();
         if let Some(mut inside) =
-            visit.enter_arena(0).or_else(|| visit.enter_arena(1)).filter(|_| !is_large(layout))
+            visit.enter_as_is(0).or_else(|| visit.enter_as_is(1)).filter(|_| !is_large(layout))
         {
             // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
             let block = unsafe { inside.inner().0.heap.try_allocate(layout) };
@@ -346,6 +346,6 @@ impl<B: Source, C: Slots, M: Map, P: Profile, L: RawLock> ArenaHeap<B, C, M, P, 
             }
         }
         // SAFETY: the caller keeps the heap as long as its blocks: this method's clause.
-        self.parent.with(visit.slot, |heap| unsafe { heap.try_allocate(layout) })?
+        self.parent.with_as_is(visit.slot, |heap| unsafe { heap.try_allocate(layout) })?
     }
 }

@@ -66,12 +66,19 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
         place: Place<'_, T>,
         run: impl FnOnce(&mut Heap<B, M, P>) -> R,
     ) -> Option<R> {
-        self.noted(place, || {
-            self.locked(|heap| {
-                self.free_waiting(heap);
-                run(heap)
-            })
+        self.with_as_is(place, |heap| {
+            self.free_waiting(heap);
+            run(heap)
         })
+    }
+
+    /// [`with`](Parent::with) without freeing the blocks that wait, which may call the provider.
+    pub(super) fn with_as_is<T, R>(
+        &self,
+        place: Place<'_, T>,
+        run: impl FnOnce(&mut Heap<B, M, P>) -> R,
+    ) -> Option<R> {
+        self.noted(place, || self.locked(run))
     }
 
     /// Runs `run`, which may take the parent's lock without its heap. `None`: the interrupted code

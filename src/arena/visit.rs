@@ -157,13 +157,18 @@ impl<'heap, B: Source, C: Slots, M: Map, P: Profile, L: RawLock> Visit<'heap, B,
     /// Enters the arena of a level, if it exists and no caller is inside. Tidies up the first one
     /// before, if another caller has asked for that.
     pub(super) fn enter_arena(&self, level: usize) -> Option<ArenaGuard<'heap, B, M, P, L>> {
-        let word = self.word(level)?;
-        let inside = ArenaGuard::of(word, level, C::INTERRUPTED);
-        let mut inside = inside.or_else(|| self.reenter(word, level))?;
+        let mut inside = self.enter_as_is(level)?;
         if level == 0 && self.slot.is_some_and(Slot::is_untidy) {
             self.tidy_up_own(&mut inside);
         }
         Some(inside)
+    }
+
+    /// [`enter_arena`](Visit::enter_arena) without tidying up, which may call the provider.
+    pub(super) fn enter_as_is(&self, level: usize) -> Option<ArenaGuard<'heap, B, M, P, L>> {
+        let word = self.word(level)?;
+        let inside = ArenaGuard::of(word, level, C::INTERRUPTED);
+        inside.or_else(|| self.reenter(word, level))
     }
 
     /// Enters an arena whose word another caller has marked, if that caller has left it.
