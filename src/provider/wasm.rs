@@ -113,6 +113,29 @@ impl<M: LinearMemory> WasmBreak<M> {
     fn limit(&self) -> usize {
         self.memory.pages().wrapping_mul(PAGE)
     }
+
+    /// Grants `len` bytes of new pages at `start`, above pages that another thread has appended
+    /// since this break looked where linear memory ends. Appends more if these are fewer than `by`
+    /// bytes, because the grant was to begin with the rest of the first pages.
+    #[cold]
+    fn grow_behind(
+        &mut self,
+        start: usize,
+        len: usize,
+        by: usize,
+    ) -> Result<NonNull<[u8]>, BreakError> {
+        let base = self.memory.base();
+        let end = start.checked_add(len).ok_or(BreakError::OutOfAddresses)?;
+        if end.wrapping_sub(base.addr()) > isize::MAX as usize {
+            return Err(BreakError::OutOfAddresses);
+        }
+        self.end = base.with_addr(end);
+        if len < by {
+            return self.grow(by);
+        }
+        let granted = NonNull::new(base.with_addr(start)).ok_or(BreakError::OutOfAddresses)?;
+        Ok(NonNull::slice_from_raw_parts(granted, len))
+    }
 }
 
 // SAFETY: a grant is the rest of the first pages, or pages that `grow` has appended; both are zero
@@ -124,7 +147,7 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
         PAGE
     }
 
-    /// Returns the end of the last grant, or of linear memory, if other code has grown it since.
+    /// Returns the end of the last grant, even if other code has grown linear memory since.
     fn end(&self) -> *mut u8 {
         if self.end.is_null() { self.memory.base() } else { self.end }
     }
@@ -147,8 +170,10 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
             return Err(BreakError::OutOfAddresses);
         }
         if pages > 0 {
-            let grown = self.memory.grow(pages).ok_or(BreakError::OutOfMemory)?;
-            debug_assert_eq!(grown.wrapping_mul(PAGE), before, "one thread at a time grows");
+            let grown = self.memory.grow(pages).ok_or(BreakError::OutOfMemory)?.wrapping_mul(PAGE);
+            if grown != before {
+                return self.grow_behind(grown, len - at_hand, by);
+            }
         }
         self.end = start.wrapping_add(len);
         let granted = NonNull::new(start).ok_or(BreakError::OutOfAddresses)?;
@@ -163,6 +188,7 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
 
 #[cfg(test)]
 mod tests {
+    use core::mem;
     use std::alloc::{Layout, alloc_zeroed};
 
     use super::*;
@@ -174,6 +200,8 @@ mod tests {
         pages: usize,
         most: usize,
         refuse_at: usize,
+        /// Number of pages that another thread appends before the next ones.
+        taken: usize,
     }
 
     /// Bytes of the module's own data.
@@ -195,6 +223,7 @@ mod tests {
 
         fn grow(&mut self, pages: usize) -> Option<usize> {
             self.refuse_at = self.refuse_at.checked_sub(1)?;
+            self.pages += mem::take(&mut self.taken);
             let before = self.pages();
             self.pages = Some(self.pages + pages).filter(|&pages| pages <= self.most)?;
             Some(before)
@@ -205,7 +234,7 @@ mod tests {
         let layout = Layout::from_size_align(most * PAGE, PAGE).unwrap();
         // SAFETY: the layout has a size. The memory is leaked: a heap's blocks refer to it.
         let start = unsafe { alloc_zeroed(layout) };
-        let memory = Model { start, pages: 1, most, refuse_at: usize::MAX };
+        let memory = Model { start, pages: 1, most, refuse_at: usize::MAX, taken: 0 };
         WasmBreak { memory, end: ptr::null_mut() }
     }
 
@@ -246,6 +275,30 @@ mod tests {
         // SAFETY: the heap outlives the blocks.
         let granted = (0..100).filter_map(|_| unsafe { heap.allocate(layout) }).count();
         assert_eq!((granted, heap.check()), (9, Ok(())));
+    }
+
+    #[test]
+    fn pages_that_another_thread_appends_at_the_same_time_are_not_granted() {
+        for (by, page, len) in [(PAGE, 3, PAGE), (2 * PAGE - DATA, 4, 2 * PAGE)] {
+            let mut brk = model(12);
+            brk.memory.taken = 2;
+            let grant = brk.grow(by).unwrap();
+            let start = brk.memory.start.wrapping_add(page * PAGE);
+            assert_eq!((grant.cast().as_ptr(), grant.len()), (start, len));
+            assert_eq!(brk.memory.pages, page + len / PAGE);
+            brk.memory.taken = 1;
+            let next = brk.grow(PAGE).unwrap();
+            assert_eq!(next.cast().as_ptr(), start.wrapping_add(len + PAGE));
+            assert_eq!(brk.end(), start.wrapping_add(len + 2 * PAGE));
+        }
+        let mut heap = Heap::new(model(16));
+        let layout = Layout::from_size_align(PAGE, 16).unwrap();
+        for _ in 0..4 {
+            heap.provider_mut().memory.taken = 1;
+            // SAFETY: the heap outlives the blocks.
+            unsafe { heap.allocate(layout) }.unwrap();
+        }
+        assert_eq!(heap.check(), Ok(()));
     }
 
     #[test]
