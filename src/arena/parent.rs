@@ -15,6 +15,7 @@ use super::remote::RemoteList;
 use super::shared::Place;
 use super::slot::Slot;
 use super::sync::Link;
+use crate::checked::Checker;
 use crate::heap::Heap;
 use crate::lock::RawLock;
 use crate::locked::Locked;
@@ -123,15 +124,18 @@ impl<B: Source, M: Map, P: Profile, L: RawLock> Parent<B, M, P, L> {
     }
 
     /// Frees the blocks that wait: those that interrupt handlers have freed while the lock was
-    /// held.
+    /// held. A checked heap loses those behind a block that was freed twice, or written to since.
     fn free_waiting(&self, heap: &mut Heap<B, M, P>) {
         if self.waiting.is_empty() {
             return;
         }
-        let mut next = self.waiting.take_all();
+        let (mut last, mut next) = (None, self.waiting.take_all());
         while let Some(block) = next {
+            if P::CHECKED && !Checker(heap.inner()).verify_listed(block.cast(), last) {
+                return;
+            }
             // SAFETY: the block was in the list, and is used by no caller.
-            next = unsafe { Link::read(block) };
+            (last, next) = (Some(block.cast()), unsafe { Link::read(block) });
             // SAFETY: `free`'s clauses hold for the block.
             unsafe { heap.deallocate_by_ptr(block.cast()) };
         }

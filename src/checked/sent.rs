@@ -174,6 +174,28 @@ impl<B: Source, M: Map, P: Profile> Checker<'_, B, M, P> {
     }
 }
 
+impl<B: Source, M: Map, P: Profile> Checker<'_, B, M, P> {
+    /// Verifies that a live block begins at an address in a list of blocks to be freed: only then
+    /// its first word is a link. Reports the misuse and returns `false` if none does. `from`: the
+    /// block that leads there; `None`: the list itself.
+    pub(crate) fn verify_listed(&mut self, block: NonNull<u8>, from: Option<NonNull<u8>>) -> bool {
+        if self.0.has_stopped() {
+            return false;
+        }
+        if self.look().usable_size(block) > 0 {
+            return true;
+        }
+        let layout = self.look().layout_on_record(block);
+        let Err(misuse) = self.look().examine(block, layout) else { return true };
+        let wild = from.filter(|_| misuse.kind == MisuseKind::NeverAllocated).map(|from| {
+            let (from, found) = (from.addr().get(), block.addr().get());
+            Misuse { kind: MisuseKind::WriteAfterFree, block: from, at: from, found, expected: 0 }
+        });
+        self.report(&wild.unwrap_or(misuse));
+        false
+    }
+}
+
 impl<B, M: Map, P: Profile> Look<'_, B, M, P> {
     /// Returns a block that was sent and not written to since, and its layout.
     ///

@@ -121,6 +121,52 @@ fn a_second_free_is_reported_whoever_does_it_and_wherever_the_block_is<P: Checke
     }
 }
 
+/// Frees two blocks of the parent as a handler does that has interrupted code with its lock: they
+/// wait. Then runs `harm` with both, and has them freed.
+fn freed_by_handler<P: CheckedVariant>(
+    harm: impl Fn(&TestArenas<P>, NonNull<u8>, NonNull<u8>),
+) -> (Vec<Misuse>, NonNull<u8>, NonNull<u8>) {
+    let (heap, layout) = (heap::<P>(), layout(200_000, 8));
+    let [first, between, second, wall] = [(); 4].map(|()| allocate(&heap, 0, layout));
+    let run = |_: &_| {
+        free(&heap, 0, first, layout);
+        free(&heap, 0, second, layout);
+        harm(&heap, first, second);
+    };
+    on_slot(0, || heap.with_parent(run)).unwrap();
+    on_slot(0, || heap.check()).unwrap_or_else(|corruption| panic!("{corruption}"));
+    let reports = reported();
+    [between, wall].into_iter().for_each(|block| free(&heap, 0, block, layout));
+    assert_is_whole(&heap);
+    (reports, first, second)
+}
+
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_handler_that_frees_a_block_of_the_parent_twice_is_reported<P: CheckedVariant>() {
+    let layout = layout(200_000, 8);
+    for again in [0, 1] {
+        let (reports, first, second) = freed_by_handler::<P>(|heap, first, second| {
+            free(heap, 0, [first, second][again], layout);
+        });
+        let kinds: Vec<_> = reports.iter().map(|report| (report.kind, report.block)).collect();
+        assert_eq!(kinds, [(MisuseKind::DoubleFree, addr([first, second][again]))]);
+    }
+}
+
+#[case(Checked<Usual>, Checked<Plain>)]
+fn a_write_to_a_block_that_a_handler_has_freed_is_reported<P: CheckedVariant>() {
+    for wild in [8, 0x5555_5555, 1 << (usize::BITS - 2)] {
+        let (reports, _, second) = freed_by_handler::<P>(|_, _, second| {
+            // SAFETY: memory of the heap, which is what a checked heap is for.
+            unsafe { second.cast().write(wild) };
+        });
+        assert_eq!(
+            reports,
+            [misuse(MisuseKind::WriteAfterFree, second, addr(second), wild, 0)]
+        );
+    }
+}
+
 #[case(Checked<Usual>, Checked<Plain>)]
 fn once_here_and_once_there_is_reported<P: CheckedVariant>() {
     for layout in layouts() {
