@@ -25,6 +25,8 @@ mod slots;
 mod storm;
 #[path = "arenas/threads.rs"]
 mod threads;
+#[path = "arenas/try_allocate.rs"]
+mod try_allocate;
 
 use crate::common::host_only;
 use std::alloc::Layout;
@@ -33,9 +35,8 @@ use crate::common::case;
 use crate::common::profile::Variant;
 use crate::common::test_break::TestBreak;
 use blocks::{Blocks, Rng, layout};
-use brkalloc::inner::Slots as SlotProvider;
 use brkalloc::{ArenaHeap, NoMap};
-use slots::{Deaf, Slots, TestArenas, arenas, arenas_over, assert_all_is_free, on_slot};
+use slots::{Slots, TestArenas, arenas, assert_all_is_free, on_slot};
 
 host_only!("the slots are threads of the host, and its provider says which");
 
@@ -278,88 +279,6 @@ fn who_has_no_slot_shares_the_parent<P: Variant>() {
         heap.deallocate(of_arena, layout);
     }
     assert_all_is_free(heap);
-}
-
-#[case(Usual, Plain, Checked<Usual>)]
-fn try_allocate_leaves_the_break_alone<P: Variant>() {
-    let heap = heap::<P>(1);
-    on_slot(0, || {
-        assert!(heap.prepare());
-        let asked = || heap.with_parent(|parent| parent.provider().asked).unwrap();
-        let first = asked();
-        let layout = layout(256, 8);
-        // SAFETY: the heap outlives the blocks.
-        let mut blocks: Vec<_> =
-            core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }).collect();
-        assert_eq!(asked(), first);
-        // SAFETY: as above.
-        blocks.push(unsafe { heap.allocate(layout) }.unwrap());
-        let more = asked();
-        // SAFETY: as above.
-        blocks.extend(core::iter::from_fn(|| unsafe { heap.try_allocate(layout) }));
-        assert_eq!(asked(), more);
-        // SAFETY: live until now.
-        blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
-    });
-    assert_all_is_free(heap);
-}
-
-/// Runs `try_allocate` on slot 0, and asserts that the break stays where it is, although `free` has
-/// freed enough for it to move down: it does with the next operation.
-fn assert_that_try_allocate_does_not_trim<C: SlotProvider, P: Variant>(
-    heap: TestArenas<P, C>,
-    free: impl FnOnce(&TestArenas<P, C>),
-) {
-    // SAFETY: there is one thread.
-    let granted = || unsafe { heap.exclusive() }.stats().parent.granted_bytes;
-    free(&heap);
-    let (before, layout) = (granted(), layout(100, 8));
-    on_slot(0, || {
-        // SAFETY: the heap outlives the block.
-        let block = unsafe { heap.try_allocate(layout) };
-        assert_eq!(granted(), before);
-        // SAFETY: live until now.
-        block.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
-        heap.check().unwrap();
-        assert!(granted() < before - (1 << 20), "{} of {before}", granted());
-    });
-    assert_all_is_free(heap);
-}
-
-#[case(Usual, Plain, Checked<Usual>)]
-fn try_allocate_does_not_free_what_a_handler_has_freed<P: Variant>() {
-    assert_that_try_allocate_does_not_trim(heap::<P>(1), |heap| {
-        let layout = layout(2 << 20, 8);
-        on_slot(0, || {
-            // SAFETY: the heap outlives the block, which is freed once: by a handler that has
-            // interrupted code with the parent's lock.
-            unsafe {
-                let block = heap.allocate(layout).unwrap();
-                heap.with_parent(|_| heap.deallocate(block, layout)).unwrap();
-            }
-        });
-    });
-}
-
-#[case(Usual, Plain, Checked<Usual>)]
-fn try_allocate_does_not_tidy_up<P: Variant>() {
-    assert_that_try_allocate_does_not_trim(arenas_over::<P, _>(64 << 20, Deaf(Slots(2))), |heap| {
-        let (short, long) = (layout(1, 1), layout(100_000, 8));
-        let take = |layout| {
-            // SAFETY: the heap outlives the block.
-            unsafe { heap.allocate(layout) }.unwrap()
-        };
-        let first = on_slot(1, || take(short));
-        let blocks: Vec<_> = on_slot(0, || (0..100).map(|_| take(long)).collect());
-        on_slot(1, || {
-            // SAFETY: live until now.
-            blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, long) });
-            // SAFETY: live until now.
-            unsafe { heap.deallocate(first, short) };
-            // Without a barrier, the owner of slot 0 should do the same.
-            heap.flush();
-        });
-    });
 }
 
 #[case(Usual, Plain, Checked<Usual>)]
