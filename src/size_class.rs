@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn the_short_way_to_a_class_leads_to_the_same_one() {
+        for align in [1, 2, 4, 8, CELL_ALIGN] {
+            for size in 0..=SLAB_MAX + 1 {
+                let class = Class::of_usual::<CLASSES>(size, align).filter(|_| size <= SLAB_MAX);
+                assert_eq!(Class::of_short(size, align), class, "{size} aligned to {align}");
+            }
+        }
+    }
+
+    #[test]
     fn a_layout_without_bytes_too_long_or_mostly_alignment_has_no_class() {
         let class =
             |size, align| Class::of::<ARENA_CLASSES>(Layout::from_size_align(size, align).unwrap());

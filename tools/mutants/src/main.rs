@@ -12,8 +12,8 @@
 //!
 //! `mutants try` goes on from where the last run stopped; a change of a file makes its mutants new
 //! ones. Survivors are tried again each time: there may be another test now. A program cannot choose
-//! the mutants of constants, so these are compiled one by one; the compiler sees no mutant in a
-//! function that it evaluates.
+//! the mutants of constants, so these are compiled one by one, and so are survivors: the compiler
+//! may have evaluated the function, and sees no mutant in it.
 
 mod build;
 mod document;
@@ -175,14 +175,14 @@ fn try_all(
     numbers.sort_by_key(|number| number.wrapping_mul(SPREAD));
     let next = AtomicUsize::new(0);
     let record = Mutex::new(record);
-    let all = numbers.len() + constants.len();
+    println!("mutants: {} to try", numbers.len() + constants.len());
     let done = AtomicUsize::new(0);
     let is_over = || end.is_some_and(|end| Instant::now() >= end);
     let add = |mutant: &Mutant, outcome: Outcome| -> Result<(), Error> {
         record.lock().expect("no worker panics").add(mutant, outcome)?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if matches!(outcome, Outcome::Survived | Outcome::TimedOut) || done.is_multiple_of(25) {
-            println!("mutants: {done} of {all}: {outcome:?}: {}", mutant.name);
+            println!("mutants: {done}: {outcome:?}: {}", mutant.name);
         }
         Ok(())
     };
@@ -194,9 +194,9 @@ fn try_all(
         Ok(())
     };
     // Each of these is compiled by itself, so one worker has all of them.
-    let try_constants = || -> Result<(), Error> {
-        let plain = Plain::new(root)?;
-        for mutant in constants.values().take_while(|_| !is_over()) {
+    let plain = Plain::new(root)?;
+    let try_plain = |mutants: &[&Mutant]| -> Result<(), Error> {
+        for mutant in mutants.iter().take_while(|_| !is_over()) {
             plain.put(mutant, true)?;
             let mut outcome = Outcome::Survived;
             for (at, is_unit) in [(0, true), (2, false)] {
@@ -213,12 +213,19 @@ fn try_all(
         }
         Ok(())
     };
+    let constants: Vec<_> = constants.into_values().collect();
     let processors = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        let first = scope.spawn(|| try_constants().and_then(|()| try_chosen()));
+        let first = scope.spawn(|| try_plain(&constants).and_then(|()| try_chosen()));
         let others = (1..processors).map(|_| scope.spawn(try_chosen));
         let workers: Vec<_> = others.chain([first]).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
     })?;
+    let survived = |mutant: &&Mutant| {
+        record.lock().expect("no worker panics").of(mutant) == Some(Outcome::Survived)
+    };
+    let survivors: Vec<_> = open.values().copied().filter(survived).collect();
+    println!("mutants: {} that the compiler may not have seen are compiled", survivors.len());
+    try_plain(&survivors)?;
     Ok(record.into_inner().expect("no worker panics"))
 }
