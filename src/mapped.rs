@@ -56,6 +56,11 @@ impl MapThreshold {
 }
 
 /// Mapping of one block.
+///
+/// # Invariants
+///
+/// * `offset < len`
+/// * the provider has granted `len` bytes at `start`
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mapping {
     /// First byte, at a multiple of the granule.
@@ -74,7 +79,7 @@ impl Mapping {
 
     /// Returns the start of the block.
     pub(crate) fn block(&self) -> NonNull<u8> {
-        // SAFETY: the block lies in the mapping.
+        // SAFETY: the block lies in the mapping: the type's invariants.
         unsafe { self.start.byte_add(self.offset) }
     }
 
