@@ -47,6 +47,9 @@ unsafe impl<M: Send> Send for WasmBreak<M> {}
 /// and unused.
 #[doc(hidden)]
 pub unsafe trait LinearMemory {
+    /// Whether another thread can append pages at the same time.
+    const IS_SHARED: bool;
+
     /// Returns the first address behind the module's data.
     fn base(&self) -> *mut u8;
 
@@ -76,6 +79,8 @@ unsafe extern "C" {
 // stack, and `__heap_end` at the end of the first pages; by the clause of `WasmBreak::new` nothing
 // else uses what is between.
 unsafe impl LinearMemory for Module {
+    const IS_SHARED: bool = cfg!(target_feature = "atomics");
+
     fn base(&self) -> *mut u8 {
         &raw mut __heap_base
     }
@@ -171,7 +176,7 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
         }
         if pages > 0 {
             let grown = self.memory.grow(pages).ok_or(BreakError::OutOfMemory)?.wrapping_mul(PAGE);
-            if grown != before {
+            if M::IS_SHARED && grown != before {
                 return self.grow_behind(grown, len - at_hand, by);
             }
         }
@@ -209,6 +214,8 @@ mod tests {
 
     // SAFETY: the allocation is zeroed, and only the test's break uses it behind `DATA`.
     unsafe impl LinearMemory for Model {
+        const IS_SHARED: bool = true;
+
         fn base(&self) -> *mut u8 {
             self.start.wrapping_add(DATA)
         }
