@@ -47,9 +47,6 @@ unsafe impl<M: Send> Send for WasmBreak<M> {}
 /// and unused.
 #[doc(hidden)]
 pub unsafe trait LinearMemory {
-    /// Whether another thread can append pages at the same time.
-    const IS_SHARED: bool;
-
     /// Returns the first address behind the module's data.
     fn base(&self) -> *mut u8;
 
@@ -79,8 +76,6 @@ unsafe extern "C" {
 // stack, and `__heap_end` at the end of the first pages; by the clause of `WasmBreak::new` nothing
 // else uses what is between.
 unsafe impl LinearMemory for Module {
-    const IS_SHARED: bool = cfg!(target_feature = "atomics");
-
     fn base(&self) -> *mut u8 {
         &raw mut __heap_base
     }
@@ -118,29 +113,6 @@ impl<M: LinearMemory> WasmBreak<M> {
     fn limit(&self) -> usize {
         self.memory.pages().wrapping_mul(PAGE)
     }
-
-    /// Grants `len` bytes of new pages at `start`, above pages that another thread has appended
-    /// since this break looked where linear memory ends. Appends more if these are fewer than `by`
-    /// bytes, because the grant was to begin with the rest of the first pages.
-    #[cold]
-    fn grow_behind(
-        &mut self,
-        start: usize,
-        len: usize,
-        by: usize,
-    ) -> Result<NonNull<[u8]>, BreakError> {
-        let base = self.memory.base();
-        let end = start.checked_add(len).ok_or(BreakError::OutOfAddresses)?;
-        if end.wrapping_sub(base.addr()) > isize::MAX as usize {
-            return Err(BreakError::OutOfAddresses);
-        }
-        self.end = base.with_addr(end);
-        if len < by {
-            return self.grow(by);
-        }
-        let granted = NonNull::new(base.with_addr(start)).ok_or(BreakError::OutOfAddresses)?;
-        Ok(NonNull::slice_from_raw_parts(granted, len))
-    }
 }
 
 // SAFETY: a grant is the rest of the first pages, or pages that `grow` has appended; both are zero
@@ -166,20 +138,29 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
             false if before == first_end => (rest, before),
             false => (0, before),
         };
-        let start = base.with_addr(from.wrapping_sub(at_hand));
+        let mut start = from.wrapping_sub(at_hand);
         let pages = by.saturating_sub(at_hand).div_ceil(PAGE);
         let len = pages.checked_mul(PAGE).and_then(|len| len.checked_add(at_hand));
         let len = len.ok_or(BreakError::OutOfAddresses)?;
-        let end = start.addr().checked_add(len).ok_or(BreakError::OutOfAddresses)?;
-        if end.wrapping_sub(base.addr()) > isize::MAX as usize {
-            return Err(BreakError::OutOfAddresses);
-        }
+        let require_near = |start: usize| match start.checked_add(len) {
+            Some(end) if end.wrapping_sub(base.addr()) <= isize::MAX as usize => Ok(()),
+            _ => Err(BreakError::OutOfAddresses),
+        };
+        require_near(start)?;
         if pages > 0 {
             let grown = self.memory.grow(pages).ok_or(BreakError::OutOfMemory)?.wrapping_mul(PAGE);
-            if M::IS_SHARED && grown != before {
-                return self.grow_behind(grown, len - at_hand, by);
+            // Another thread has appended pages in between.
+            if grown != before {
+                if at_hand > 0 {
+                    // The grant was to begin with the rest of the first pages. These are lost, once.
+                    self.end = base.with_addr(grown);
+                    return self.grow(by);
+                }
+                require_near(grown)?;
+                start = grown;
             }
         }
+        let start = base.with_addr(start);
         self.end = start.wrapping_add(len);
         let granted = NonNull::new(start).ok_or(BreakError::OutOfAddresses)?;
         Ok(NonNull::slice_from_raw_parts(granted, len))
@@ -214,8 +195,6 @@ mod tests {
 
     // SAFETY: the allocation is zeroed, and only the test's break uses it behind `DATA`.
     unsafe impl LinearMemory for Model {
-        const IS_SHARED: bool = true;
-
         fn base(&self) -> *mut u8 {
             self.start.wrapping_add(DATA)
         }
@@ -286,7 +265,7 @@ mod tests {
 
     #[test]
     fn pages_that_another_thread_appends_at_the_same_time_are_not_granted() {
-        for (by, page, len) in [(PAGE, 3, PAGE), (2 * PAGE - DATA, 4, 2 * PAGE)] {
+        for (by, page, len) in [(PAGE, 4, PAGE), (2 * PAGE - DATA, 4, 2 * PAGE)] {
             let mut brk = model(12);
             brk.memory.taken = 2;
             let grant = brk.grow(by).unwrap();

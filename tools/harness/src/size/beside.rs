@@ -35,7 +35,7 @@ const TARGETS: [Target; 2] = [
         peer: "talc",
         feature: "talc",
         extension: ".wasm",
-        limits: [5_180, 27_900],
+        limits: [5_260, 27_900],
     },
 ];
 
