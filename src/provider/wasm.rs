@@ -152,7 +152,7 @@ unsafe impl<M: LinearMemory> Break for WasmBreak<M> {
             // Another thread has appended pages in between.
             if grown != before {
                 if at_hand > 0 {
-                    // The grant was to begin with the rest of the first pages. These are lost, once.
+                    // The grant was to begin in the first pages. These are lost, once.
                     self.end = base.with_addr(grown);
                     return self.grow(by);
                 }
