@@ -133,7 +133,7 @@ impl Class {
     /// if there is none, or for no bytes.
     #[inline(always)]
     pub(crate) const fn of_usual<const N: usize>(size: usize, align: usize) -> Option<Self> {
-        // Of the size rounded up to the alignment, the last byte.
+        // Number of the last byte, with the size rounded up to the alignment.
         let last = size.wrapping_sub(1) | (align - 1);
         if last < SLAB_MAX {
             Some(Self(OF_CELL[last / FINE + CELL_STEPS]))

@@ -1,5 +1,5 @@
-//! What `docs/CLAIMS.md`, `docs/GLOSSARY.md` and `docs/SHELL.md` list is complete and can be found;
-//! links and paths of all documents lead somewhere.
+//! The lists of `docs/CLAIMS.md`, `docs/GLOSSARY.md` and `docs/SHELL.md` are complete, and lead to
+//! what is there; so do links and paths of all documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -30,7 +30,7 @@ pub(super) fn steps() -> Vec<Step> {
 /// Tells `tests/qemu.rs` to boot the short suite's image.
 const SHORT: &str = "BRKALLOC_SHORT";
 
-/// What the names of sessions in the shell contain that the short form leaves out.
+/// Part of the names of those sessions in the shell that the short form leaves out.
 const LONG: &str = "shell::long::";
 
 /// Random programs of each kind in the suite's short form.
@@ -109,7 +109,7 @@ fn judge(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
     if context.is_short() {
         command.env(SHORT, "1");
     }
-    // Whoever names a test gets it.
+    // A filter chooses among all of them.
     let but: &[_] = if context.is_short() && context.filter.is_none() { &[LONG] } else { &[] };
     cargo_test_but("qemu: the judge against real failures", context, command, but, screen)
 }

@@ -1,4 +1,4 @@
-//! Sessions that `make test` leaves out: `make test-all` has them, and whoever names one.
+//! Longer sessions: `make test-all` has them, and `make test` with a filter that names one.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn lessons_type_their_commands_themselves() {
     terminal.leave();
 }
 
-/// What each lesson shows on the way to its question.
+/// Texts that each lesson shows on the way to its question.
 const LESSONS: [&[&str]; 12] = [
     &["$ cells stay &", "$ heap %", " cells used", "cells stay: terminated"],
     &["$ heap %", " cells used", "C5: free keeps", "$ heap %", " cells used", "terminated"],
@@ -75,7 +75,7 @@ const LESSONS: [&[&str]; 12] = [
     &["given back by a lower break", "out of frames", "MemoryTaken", "not twice", "no cell", "ps"],
 ];
 
-/// What the shell, and programs whose claims do not hold, say.
+/// Texts of the shell, and of programs, that tell of a mistake.
 const MISTAKES: [&str; 7] = [
     "no such ",
     "usage: ",
