@@ -9,11 +9,6 @@ bootimage_ready() {
 }
 
 bootimage_install() {
-    say "building bootimage $bootimage_version: it makes a bootable disk image of the kernel (cargo install, about 15 s)"
-    CARGO_TARGET_DIR="$setup_dir/build" cargo install --quiet --locked --force \
-        --version "=$bootimage_version" --root "$setup_dir" bootimage 2>"$setup_dir/bootimage.log" ||
-        fail "could not build bootimage $bootimage_version" "$(tail -n 15 "$setup_dir/bootimage.log")" \
-            "by hand:  cargo install --locked --version =$bootimage_version --root target/setup bootimage"
-    rm -rf "$setup_dir/build"
+    cargo_install bootimage "$bootimage_version" "it makes a bootable disk image of the kernel (cargo install, about 15 s)"
     bootimage_ready || fail "bootimage $bootimage_version was built, but does not run: $setup_dir/bin/bootimage"
 }

@@ -37,6 +37,16 @@ wait_for_other_runs() {
     }
 }
 
+# Builds the program $1 of version $2 into target/setup. $3 says what for.
+cargo_install() {
+    say "building $1 $2: $3"
+    CARGO_TARGET_DIR="$setup_dir/build" cargo install --quiet --locked --force \
+        --version "=$2" --root "$setup_dir" "$1" 2>"$setup_dir/$1.log" ||
+        fail "could not build $1 $2" "$(tail -n 15 "$setup_dir/$1.log")" \
+            "by hand:  cargo install --locked --version =$2 --root target/setup $1"
+    rm -rf "$setup_dir/build"
+}
+
 # --- what the last run found ----------------------------------------------------------------------
 
 # Reads target/setup/env. The values are hints about where to look first; each part checks them

@@ -13,12 +13,7 @@ fuzz_install() {
         say "installing g++: libFuzzer is built with it (apt)"
         apt_install g++ || fail "could not install g++" "by hand:  apt-get install g++"
     fi
-    say "building cargo-fuzz $cargo_fuzz_version: it builds the heaps for libFuzzer (cargo install, about a minute)"
-    CARGO_TARGET_DIR="$setup_dir/build" cargo install --quiet --locked --force \
-        --version "=$cargo_fuzz_version" --root "$setup_dir" cargo-fuzz 2>"$setup_dir/cargo-fuzz.log" ||
-        fail "could not build cargo-fuzz $cargo_fuzz_version" "$(tail -n 15 "$setup_dir/cargo-fuzz.log")" \
-            "by hand:  cargo install --locked --version =$cargo_fuzz_version --root target/setup cargo-fuzz"
-    rm -rf "$setup_dir/build"
+    cargo_install cargo-fuzz "$cargo_fuzz_version" "it builds the heaps for libFuzzer (cargo install, about a minute)"
     fuzz_ready || fail "cargo-fuzz $cargo_fuzz_version was built, but does not run: $setup_dir/bin/cargo-fuzz"
 }
 
