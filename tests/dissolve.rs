@@ -92,7 +92,8 @@ fn live_blocks_wherever_they_lie_in_their_slab_keep_their_contents<P: Variant>()
     for_all::<P, _>(&inputs, |(size, share, seed, others)| {
         let (mut heap, of) = (heap_of::<P>(LEN / 16), layout(*size, 8));
         let hash = |number| (number as u64 ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-        let kept = survivors(&mut heap, of, |number| hash(number).is_multiple_of(u64::from(*share)));
+        let kept =
+            survivors(&mut heap, of, |number| hash(number).is_multiple_of(u64::from(*share)));
         let others = others.iter().map(|other| layout(usize::from(*other) % (3 * size) + 1, 8));
         let others: Vec<_> =
             others.map_while(|of| try_allocate(&mut heap, of).map(|block| (block, of))).collect();

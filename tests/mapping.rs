@@ -320,12 +320,10 @@ fn to_and_fro<P: Variant>(steps: &[Step], threshold: usize) {
                     oracle.remove(&block);
                     heap.deallocate_by_ptr(block.at);
                 }
-                (6, Some(block)) => {
-                    match heap.reallocate_by_ptr(block.at, layout) {
-                        Some(at) => drop(oracle.moved(&block, at, layout)),
-                        None => assert_nothing_fits(&heap, layout),
-                    }
-                }
+                (6, Some(block)) => match heap.reallocate_by_ptr(block.at, layout) {
+                    Some(at) => drop(oracle.moved(&block, at, layout)),
+                    None => assert_nothing_fits(&heap, layout),
+                },
                 (_, Some(block)) => {
                     let new = Layout::from_size_align(size, block.layout.align()).unwrap();
                     match heap.reallocate(block.at, block.layout, size) {

@@ -57,8 +57,10 @@ fn depth_of<P: Variant>() -> usize {
 fn report<P: Variant>(start: &str, found: &[Found]) {
     let worlds: usize = found.iter().map(|found| found.worlds).sum();
     let depths: Vec<_> = found.iter().map(|found| found.depth.to_string()).collect();
-    let (depths, profile) = (depths.join(", "), type_name::<P>().replace("brkalloc::profile::", ""));
-    let line = format!("worlds: {worlds} of {profile} from {start}: all programs of {depths} actions\n");
+    let (depths, profile) =
+        (depths.join(", "), type_name::<P>().replace("brkalloc::profile::", ""));
+    let line =
+        format!("worlds: {worlds} of {profile} from {start}: all programs of {depths} actions\n");
     io::stdout().lock().write_all(line.as_bytes()).expect("there is an output");
 }
 

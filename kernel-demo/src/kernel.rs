@@ -22,15 +22,15 @@ use crate::words::screen::COLUMNS;
 /// are ready.
 const TICK: u32 = 5_000;
 
-/// Bytes that the kernel's heap may grow by before it is trimmed at the end of a process.
-const HEAP_SLACK: u64 = 64 << 10;
+/// Bytes of processes that have ended that stay with the kernel's heap before it is trimmed.
+const HEAP_SLACK: usize = 64 << 10;
 
 /// The processor, the timer, the kernel's heap and the serial port.
 #[derive(Debug)]
 pub struct Kernel {
     _ticking: Ticking,
-    /// Where the break of the kernel's heap stood when it was trimmed.
-    heap_at_rest: u64,
+    /// Bytes of the kernel's heap that ended processes have freed since it was trimmed.
+    freed: usize,
     turns: [u64; MAX_CPUS],
 }
 
@@ -75,7 +75,7 @@ impl Kernel {
     /// The machine, with the timer ticking.
     #[allow(clippy::new_without_default, reason = "it starts the timer")]
     pub fn new() -> Self {
-        Self { _ticking: Ticking::every(TICK), heap_at_rest: heap_end(), turns: [0; MAX_CPUS] }
+        Self { _ticking: Ticking::every(TICK), freed: 0, turns: [0; MAX_CPUS] }
     }
 
     /// How many turns threads had on each CPU.
@@ -92,11 +92,6 @@ impl Kernel {
             (memory.counts().free + heap) as u64
         })
     }
-}
-
-/// Where the break of the kernel's heap stands.
-fn heap_end() -> u64 {
-    memory::with(|memory| memory.break_info(BreakId::KERNEL_HEAP)).map_or(0, |heap| heap.end)
 }
 
 impl Drop for Kernel {
@@ -123,10 +118,11 @@ impl Machine for Kernel {
         Ok(())
     }
 
-    fn trim_heap(&mut self) {
-        if heap_end() > self.heap_at_rest + HEAP_SLACK {
+    fn trim_heap(&mut self, freed: usize) {
+        self.freed += freed;
+        if self.freed >= HEAP_SLACK {
             HEAP.trim(0);
-            self.heap_at_rest = heap_end();
+            self.freed = 0;
         }
     }
 

@@ -4,9 +4,8 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-
-use brkalloc::{CellInfo, CellState, Usual};
 use brkalloc::inner::Slots as SlotProvider;
+use brkalloc::{CellInfo, CellState, Usual};
 
 use super::blocks::{Block, layout};
 use super::slots::{TestArenas, arenas, arenas_over, assert_all_is_free, on_slot};

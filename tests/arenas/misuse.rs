@@ -11,9 +11,9 @@ use std::thread;
 use brkalloc::{Misuse, MisuseKind, MisuseResponse};
 use spin::Mutex;
 
-use super::threads::join;
 use super::blocks::layout;
 use super::slots::{TestArenas, assert_all_is_free, on_slot};
+use super::threads::join;
 use crate::common::case;
 use crate::common::misuse::{
     CheckedVariant, NOTHING, addr, at, misuse, note_and_ignore, reported, the_report,
@@ -160,10 +160,7 @@ fn a_write_to_a_block_that_a_handler_has_freed_is_reported<P: CheckedVariant>() 
             // SAFETY: memory of the heap, which is what a checked heap is for.
             unsafe { second.cast().write(wild) };
         });
-        assert_eq!(
-            reports,
-            [misuse(MisuseKind::WriteAfterFree, second, addr(second), wild, 0)]
-        );
+        assert_eq!(reports, [misuse(MisuseKind::WriteAfterFree, second, addr(second), wild, 0)]);
     }
 }
 

@@ -99,8 +99,7 @@ fn is_granted<C: SlotProvider, P: Variant>(
 ) -> bool {
     // SAFETY: the heap outlives the block, which is freed once.
     unsafe {
-        let block =
-            if zeroed { heap.allocate_zeroed(layout) } else { heap.allocate(layout) };
+        let block = if zeroed { heap.allocate_zeroed(layout) } else { heap.allocate(layout) };
         block.map(|block| heap.deallocate(block, layout)).is_some()
     }
 }

@@ -2,12 +2,12 @@
 
 use core::arch::asm;
 
+use kernel_demo::address_space::AreaKind;
+use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
 use kernel_demo::boot::registers::ControlRegisters;
 use kernel_demo::boot::{boot_info, takeover};
-use kernel_demo::boot::bootloader::bootinfo::MemoryRegionType;
-use kernel_demo::memory::layout::PAGE_SIZE;
-use kernel_demo::address_space::AreaKind;
 use kernel_demo::memory;
+use kernel_demo::memory::layout::PAGE_SIZE;
 use kernel_demo::testing::interrupts::breakpoints;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};

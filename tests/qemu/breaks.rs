@@ -1,11 +1,11 @@
 //! Moving a break, and touching what it grants.
 
 use brkalloc::Break;
-use kernel_demo::testing::probe;
-use kernel_demo::memory::kernel_break::KernelBreak;
-use kernel_demo::memory::layout::BREAK_LIMIT;
 use kernel_demo::address_space::{Cause, MoveError};
 use kernel_demo::memory::Policy;
+use kernel_demo::memory::kernel_break::KernelBreak;
+use kernel_demo::memory::layout::BREAK_LIMIT;
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
@@ -170,10 +170,7 @@ fn limit_is_64_gib() -> CaseResult {
     // SAFETY: the byte was granted to this case.
     unsafe { probe::write(last, 7) }.or_fail("the last byte is there")?;
     ensure_eq!(probe::read(last).or_fail("the last byte is there")?, 7);
-    ensure_matches!(
-        probe::read(last + 1).map_err(|report| report.cause),
-        Err(Cause::AboveBreak)
-    );
+    ensure_matches!(probe::read(last + 1).map_err(|report| report.cause), Err(Cause::AboveBreak));
     ensure_eq!((raw.info().pages, raw.info().tables), (1, 3));
     Ok(())
 }

@@ -11,13 +11,13 @@ use kernel_demo::address_space::Cause;
 use kernel_demo::arch::timer::Ticking;
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
 use kernel_demo::heap::{HEAP, OneLock};
+use kernel_demo::kernel::KernelSystem;
 use kernel_demo::memory::Policy;
 use kernel_demo::memory::kernel_break::RawBreak;
 use kernel_demo::system::console::Output;
-use kernel_demo::words::Status;
-use kernel_demo::kernel::KernelSystem;
 use kernel_demo::system::{Options, Settings};
 use kernel_demo::testing::{self, CaseResult, Failed, OrFail, on_stack, probe};
+use kernel_demo::words::Status;
 use kernel_demo::{ensure, ensure_eq};
 
 use x86_64::instructions::interrupts;

@@ -4,13 +4,13 @@ use alloc::boxed::Box;
 use core::arch::asm;
 use core::hint::black_box;
 
+use kernel_demo::address_space::Cause;
 use kernel_demo::arch::catch_fault;
 use kernel_demo::cpu;
-use kernel_demo::testing::probe;
 use kernel_demo::memory::layout::BREAK_LIMIT;
 use kernel_demo::memory::report::Exception;
-use kernel_demo::address_space::Cause;
 use kernel_demo::memory::{Access, BreakId, FaultReport, Policy, with};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, Failed, OrFail, on_stack};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 

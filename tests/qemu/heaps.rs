@@ -1,14 +1,15 @@
 //! What hobby kernels test of a heap, written once and run on each profile of `LockedHeap` and on
 //! `SimpleHeap`, over a break, and on `linked_list_allocator` with its usual 100 KiB.
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
-use core::mem::swap;
+use core::mem::{MaybeUninit, swap};
 use core::ops::Deref;
 use core::ptr::NonNull;
 
 use brkalloc::{Break, Heap, Locked, LockedHeap, NoMap, Profile, SimpleHeap};
+use kernel_demo::heap::HEAP;
 use kernel_demo::memory::{self, BreakId, Policy};
 use kernel_demo::testing::{Balance, CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq};
@@ -170,18 +171,28 @@ fn locked_heap_returns_null_and_goes_on() -> CaseResult {
     Ok(())
 }
 
+/// The block is longer than what is free between blocks, whose pages may be there since a case
+/// before.
 #[case]
 fn kernel_heap_maps_nothing_until_touched() -> CaseResult {
+    const PAGE: usize = memory::layout::PAGE_SIZE as usize;
+    const TOUCHED: usize = 8;
+    let all_given_back = Balance::now();
     let heap = || memory::with(|memory| memory.break_info(BreakId::KERNEL_HEAP));
     let pages = || heap().map_or(0, |heap| heap.pages);
-    let all_given_back = Balance::now();
     let before = pages();
-    let boxed = black_box(Box::new([7_u8; 30_000]));
-    // Of sixteen that the arena was granted, those that the block is in, and few for what the arena
-    // and its parent note.
-    let touched = pages() - before;
-    ensure!((8..=12).contains(&touched), "{touched} pages are touched");
-    drop(boxed);
+    let free = HEAP.with_parent(|heap| heap.stats().largest_free).or_fail("a parent")?;
+    let mut block = Vec::<u8>::with_capacity(free + (1 << 20));
+    // Few for what the arena and its parent note.
+    let notes = pages() - before;
+    ensure!(notes <= 4, "{notes} pages are touched by the heap");
+    let spare = block.spare_capacity_mut();
+    let start = spare.len() / 2 / PAGE * PAGE;
+    spare[start..start + (TOUCHED - 1) * PAGE + 1].fill(MaybeUninit::new(7));
+    black_box(&mut block);
+    let touched = pages() - before - notes;
+    ensure!((TOUCHED..=TOUCHED + 1).contains(&touched), "{touched} pages are touched");
+    drop(block);
     ensure_eq!(Balance::now(), all_given_back);
     ensure_eq!(pages(), before);
     Ok(())

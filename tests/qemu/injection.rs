@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 
 use brkalloc::{Checked, Heap, NoMap, Plain, Profile, Small, Usual};
-use kernel_demo::arch::catch_fault;
-use kernel_demo::testing::probe;
-use kernel_demo::memory::kernel_break::KernelBreak;
 use kernel_demo::address_space::{Cause, MoveError};
+use kernel_demo::arch::catch_fault;
+use kernel_demo::memory::kernel_break::KernelBreak;
 use kernel_demo::memory::{OutOfFrames, Policy};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, Failed, OrFail, fail_nth, on_stack};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 

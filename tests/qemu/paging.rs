@@ -1,11 +1,11 @@
 //! The kernel's own page tables.
 
-use kernel_demo::testing::probe;
-use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
+use kernel_demo::address_space::{AreaKind, Cause, Vma};
 use kernel_demo::boot::paging::{BOOT_MARK, LOW_ADDRESS};
 use kernel_demo::boot::takeover;
-use kernel_demo::address_space::{Cause, AreaKind, Vma};
+use kernel_demo::memory::layout::{HIGHER_HALF, PAGE_SIZE, PHYSICAL_MEMORY};
 use kernel_demo::memory::{Permissions, Policy, with};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 use x86_64::structures::paging::PageTableFlags;

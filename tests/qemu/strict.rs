@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use kernel_demo::testing::probe;
 use kernel_demo::address_space::{Cause, MoveError};
 use kernel_demo::memory::{FaultReport, OutOfFrames, Policy};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kernel_demo::testing::probe;
-use kernel_demo::story::trace::{CAPACITY, Numbered};
 use kernel_demo::memory::{Policy, with};
+use kernel_demo::story::trace::{CAPACITY, Numbered};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq};
 

@@ -228,6 +228,11 @@ impl List<Vec<Vma>> {
         Ok(())
     }
 
+    /// Bytes of the table.
+    pub const fn heap_bytes(&self) -> usize {
+        self.table.len() * size_of::<Vma>()
+    }
+
     /// A copy.
     ///
     /// # Errors

@@ -92,6 +92,11 @@ impl AddressSpace {
         self.areas.make_room(reserve)
     }
 
+    /// Bytes of the kernel's heap that its list of areas takes.
+    pub const fn heap_bytes(&self) -> usize {
+        self.areas.heap_bytes()
+    }
+
     /// Where the parts lie.
     pub const fn layout(&self) -> Layout {
         self.layout

@@ -174,8 +174,8 @@ impl Machine for Counting {
         self.kernel.reserve_heap(bytes)
     }
 
-    fn trim_heap(&mut self) {
-        self.kernel.trim_heap();
+    fn trim_heap(&mut self, freed: usize) {
+        self.kernel.trim_heap(freed);
     }
 
     fn let_interrupts_in(&mut self) {

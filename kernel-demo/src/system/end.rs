@@ -57,7 +57,6 @@ impl<M: Machine> System<M> {
         let mut used = process.usage();
         used += process.children;
         self.commons.dismantle(process);
-        self.commons.machine.trim_heap();
         if let Some(entry) = self.table.get_mut(pid) {
             entry.payload.used = used;
         }

@@ -176,6 +176,13 @@ impl<M: Machine> Commons<M> {
         while !self.give_up(&mut process) {
             self.machine.let_interrupts_in();
         }
+        let bytes = size_of::<Process<M::Mmu>>() + process.space.heap_bytes();
+        self.destroy(process);
+        self.machine.trim_heap(bytes);
+    }
+
+    /// Frees a process that has given up its memory, and what the kernel notes about it.
+    fn destroy(&mut self, process: Box<Process<M::Mmu>>) {
         let space = process.space_number();
         let Process { pages, .. } = *process;
         self.machine.with_memory(|memory| pages.destroy(&mut memory.payer().0));

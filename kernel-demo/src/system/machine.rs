@@ -20,8 +20,9 @@ pub trait Machine: 'static {
     /// `ENOMEM` when it cannot have them, or the kernel's reserve is not whole.
     fn reserve_heap(&mut self, bytes: usize) -> Result<(), Errno>;
 
-    /// Lets the kernel's heap give back what it does not use.
-    fn trim_heap(&mut self);
+    /// Notes that a process has ended that had so many bytes of the kernel's heap. Lets the heap
+    /// give back what it does not use, when ended processes have freed enough for that.
+    fn trim_heap(&mut self, freed: usize);
 
     /// Lets interrupts in that have waited.
     fn let_interrupts_in(&mut self);

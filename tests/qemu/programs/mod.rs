@@ -17,12 +17,12 @@ pub mod settings;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use kernel_demo::kernel::KernelSystem;
 use kernel_demo::system::console::Output;
 use kernel_demo::system::process::Started;
-use kernel_demo::words::{Signal, Status};
-use kernel_demo::kernel::KernelSystem;
 use kernel_demo::system::{Options, Settings};
 use kernel_demo::testing::{Failed, OrFail};
+use kernel_demo::words::{Signal, Status};
 use kernel_demo::{ensure, ensure_eq};
 
 const SEGV: Status = Status::Killed(Signal::SIGSEGV);

@@ -1,7 +1,7 @@
 //! Each frame of whole runs is refused once.
 
 use kernel_demo::kernel::KernelSystem;
-use kernel_demo::system::{Options};
+use kernel_demo::system::Options;
 use kernel_demo::testing::{CaseResult, fail_nth};
 use kernel_demo::{ensure, programs};
 
@@ -18,11 +18,28 @@ const RUNS: [&[Run]; 9] = [
     &[("maps-story", &[], 50), ("pinned", &[], 50), ("simple", &[], 50), ("foreign", &[], 50)],
     &[("fork", &[], 100), ("twins", &[], 50), ("segv", &["null"], 30), ("spin", &["1000"], 30)],
     &[("shared", &[], 100), ("lazy", &["64"], 30), ("touch", &["16", "1"], 40)],
-    &[("churn", &["30"], 50), ("hungry", &["1"], 50), ("costs", &["1"], 50), ("fuzz", &["1", "2", "20"], 50)],
-    &[("pressure", &["objects", "3"], 40), ("pressure", &["areas", "4", "2"], 50), ("usertests", &["list"], 30)],
+    &[
+        ("churn", &["30"], 50),
+        ("hungry", &["1"], 50),
+        ("costs", &["1"], 50),
+        ("fuzz", &["1", "2", "20"], 50),
+    ],
+    &[
+        ("pressure", &["objects", "3"], 40),
+        ("pressure", &["areas", "4", "2"], 50),
+        ("usertests", &["list"], 30),
+    ],
     &[("threads", &["4"], 100), ("one-lock", &[], 50)],
     &[("thread-arenas", &[], 60), ("passed-on", &[], 50), ("strategies", &[], 50)],
-    &[("shell", &[], 30), ("cells", &[], 40), ("live", &[], 30), ("words", &[], 30), ("textbook", &[], 30), ("first", &[], 30), ("liar", &[], 20)],
+    &[
+        ("shell", &[], 30),
+        ("cells", &[], 40),
+        ("live", &[], 30),
+        ("words", &[], 30),
+        ("textbook", &[], 30),
+        ("first", &[], 30),
+        ("liar", &[], 20),
+    ],
 ];
 
 #[case]
@@ -91,7 +108,8 @@ fn each_refused_frame_is_survived((name, arguments, least): Run) -> CaseResult {
     const MOST_TURNS: usize = 1000;
     let requests = fail_nth(|| {
         let Ok(mut system) = KernelSystem::start(settings()) else { return Ok(()) };
-        if let Ok(pid) = system.start_program(name, arguments, Options { quiet: true, ..options() }) {
+        if let Ok(pid) = system.start_program(name, arguments, Options { quiet: true, ..options() })
+        {
             let _ = (0..MOST_TURNS).any(|_| !system.step());
             let status = system.outcome(pid).and_then(|started| started.status);
             ensure!(status != Some(SEGV) || name == "segv", "{}", tail(system.output()));

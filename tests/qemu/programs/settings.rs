@@ -1,12 +1,12 @@
 //! What the settings of a system and the options of a program do.
 
 use kernel_demo::address_space::{Cause, Errno};
+use kernel_demo::kernel::KernelSystem;
 use kernel_demo::system::console::Input;
 use kernel_demo::system::crash::Reason;
-use kernel_demo::words::{Signal, Status};
-use kernel_demo::kernel::KernelSystem;
 use kernel_demo::system::{Accounting, Options, Settings, Tracing};
 use kernel_demo::testing::{CaseResult, Failed, OrFail};
+use kernel_demo::words::{Signal, Status};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use super::{Ran, WELL, options, run, settings, shows, tail};
@@ -50,7 +50,10 @@ fn overcommit_kills_who_touches_too_much() -> CaseResult {
         ran.statuses(),
         tail(&ran.output)
     );
-    ensure_matches!(ran.started[0].crash.or_fail("a report")?.reason, Reason::Access(_, Cause::OutOfFrames(_)));
+    ensure_matches!(
+        ran.started[0].crash.or_fail("a report")?.reason,
+        Reason::Access(_, Cause::OutOfFrames(_))
+    );
     Ok(())
 }
 
@@ -112,7 +115,6 @@ fn c17_trace() -> CaseResult {
     }
     Ok(())
 }
-
 
 #[case]
 fn input_is_read() -> CaseResult {

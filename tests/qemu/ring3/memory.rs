@@ -5,17 +5,17 @@ use alloc::boxed::Box;
 use core::arch::x86_64::__cpuid_count;
 
 use kernel_demo::address_space::{Decision, PageState};
-use kernel_demo::testing::probe;
+use kernel_demo::ensure_eq;
 use kernel_demo::heap::HEAP;
 use kernel_demo::memory::layout::{PHYSICAL_MEMORY, STACKS};
 use kernel_demo::memory::{Access, BreakId, Permissions, Registers, Stop};
+use kernel_demo::testing::probe;
 use kernel_demo::testing::{CaseResult, OrFail, fail_nth};
-use kernel_demo::ensure_eq;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 
 use super::{DATA, Program, RW, STACK_TOP, TEXT, page_fault, program};
-use crate::common::case;
 use crate::PAGE;
+use crate::common::case;
 
 #[case]
 fn the_kernels_memory_is_out_of_reach() -> CaseResult {
@@ -165,7 +165,10 @@ fn each_refused_frame_leaves_programs_whole() -> CaseResult {
         if parent.pages.state(DATA) == PageState::Shared {
             ensure_eq!(parent.run(), page_fault(DATA, Access::Write));
             if parent.pages.apply(DATA, Decision::Copy, RW).is_err() {
-                parent.pages.apply(DATA, Decision::Copy, RW).or_fail("a second try that succeeds")?;
+                parent
+                    .pages
+                    .apply(DATA, Decision::Copy, RW)
+                    .or_fail("a second try that succeeds")?;
             }
         }
         ensure_eq!(parent.run(), Stop::SystemCall);

@@ -4,9 +4,9 @@ pub mod memory;
 pub mod registers;
 pub mod stops;
 
+use kernel_demo::address_space::{Decision, PageState};
 use kernel_demo::arch::user;
 use kernel_demo::ensure_eq;
-use kernel_demo::address_space::{Decision, PageState};
 use kernel_demo::memory::layout::LOWER_HALF_END;
 use kernel_demo::memory::tables::Budget;
 use kernel_demo::memory::{

@@ -1,7 +1,7 @@
 //! What programs keep across a stop, and what of theirs does not reach the kernel.
 
 use kernel_demo::memory::{Registers, Stop};
-use kernel_demo::testing::{CaseResult};
+use kernel_demo::testing::CaseResult;
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 use x86_64::registers::rflags::{self, RFlags};
 
@@ -65,7 +65,12 @@ fn all_registers_are_kept_across_a_system_call_but_the_two_it_uses() -> CaseResu
 #[case]
 fn fs_begins_where_each_program_says() -> CaseResult {
     let text = program!(
-        "mov rax, fs:[0]", "xor ebx, ebx", "mov fs, ebx", "syscall", "mov rbx, fs:[0]", "syscall"
+        "mov rax, fs:[0]",
+        "xor ebx, ebx",
+        "mov fs, ebx",
+        "syscall",
+        "mov rbx, fs:[0]",
+        "syscall"
     );
     let (mut one, mut other) = (Program::new(text)?, Program::new(text)?);
     one.registers.fs_base = TEXT;
@@ -146,7 +151,12 @@ fn single_steps_come_one_by_one() -> CaseResult {
 #[case]
 fn selectors_of_one_program_do_not_reach_the_next() -> CaseResult {
     let set = program!(
-        "mov eax, 0x1B", "mov ds, eax", "mov es, eax", "mov fs, eax", "mov gs, eax", "syscall"
+        "mov eax, 0x1B",
+        "mov ds, eax",
+        "mov es, eax",
+        "mov fs, eax",
+        "mov gs, eax",
+        "syscall"
     );
     let read = program!("mov ax, ds", "mov bx, es", "mov dx, fs", "mov si, gs", "syscall");
     for stop in [true, false] {
@@ -154,8 +164,7 @@ fn selectors_of_one_program_do_not_reach_the_next() -> CaseResult {
         ensure_eq!(first.run(), Stop::SystemCall);
         let mut second = Program::new(read)?;
         // Both ways into ring 3: by `sysretq`, and by `iretq`.
-        (second.registers.rcx, second.registers.r11) =
-            if stop { (TEXT, 0x202) } else { (0, 0) };
+        (second.registers.rcx, second.registers.r11) = if stop { (TEXT, 0x202) } else { (0, 0) };
         ensure_eq!(second.run(), Stop::SystemCall);
         let Registers { rax, rbx, rdx, rsi, .. } = second.registers;
         ensure_eq!([rax, rbx, rdx, rsi].map(|register| register & 0xFFFF), [0; 4]);

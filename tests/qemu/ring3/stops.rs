@@ -8,8 +8,8 @@ use kernel_demo::testing::{CaseResult, OrFail};
 use kernel_demo::{ensure, ensure_eq, ensure_matches};
 
 use super::{DATA, Program, RW, RX, TEXT, exception, page_fault, program};
-use crate::common::case;
 use crate::PAGE;
+use crate::common::case;
 
 #[case]
 fn a_system_call_stops_the_program_and_goes_on_behind_it() -> CaseResult {

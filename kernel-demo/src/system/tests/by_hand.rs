@@ -132,7 +132,7 @@ impl Machine for ByHand {
         Ok(())
     }
 
-    fn trim_heap(&mut self) {}
+    fn trim_heap(&mut self, _freed: usize) {}
 
     fn let_interrupts_in(&mut self) {
         self.let_in += 1;

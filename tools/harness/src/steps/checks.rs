@@ -1,6 +1,7 @@
 //! Checks without tests of their own: formatting, lints, documentation. Each counts as one.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Context, Outcome, Screen, Step, Tier, oldest};
@@ -67,6 +68,18 @@ fn unsafe_sites(context: &Context, _: &mut Screen) -> Result<Outcome, Error> {
 
 /// Of one package each, but for the workspaces: `--all` would format the packages that it depends
 /// on, too.
+/// Returns the Rust files of a folder and those below it, without what was built; none where it
+/// cannot be read.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| !path.ends_with("target"))
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
 fn fmt(context: &Context) -> Vec<Command> {
     let project = &context.project;
     let of = |folder: &Path, all: bool| {
@@ -74,8 +87,11 @@ fn fmt(context: &Context) -> Vec<Command> {
         command.arg("fmt").args(all.then_some("--all")).arg("--check");
         command
     };
+    // Modules that a macro declares are not found by cargo: they are named.
+    let mut root = of(project.root(), true);
+    root.arg("--").args(rust_files(&project.root().join("tests")));
     vec![
-        of(project.root(), true),
+        root,
         of(&project.kernel(), false),
         of(&project.user(), true),
         of(&project.other_kernel(), false),

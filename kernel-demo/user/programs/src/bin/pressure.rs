@@ -11,7 +11,7 @@
 #![no_std]
 #![no_main]
 
-use programs::Span;
+use programs::{Span, machine};
 use runtime::system::memory::{self, MapFlags, Protection};
 use runtime::system::process::{self, Ending, Fork};
 use runtime::system::{Errno, io};
@@ -87,11 +87,16 @@ fn areas(count: usize, processes: usize) -> Verdict {
     // SAFETY: nothing is taken away.
     let protect = |number| unsafe { memory::mprotect(page(number), PAGE, Protection::READ) };
     let made = (0..count).take_while(|number| protect(*number).is_ok()).count();
+    let is_over = Span::map(PAGE, MapFlags::SHARED)?;
+    is_over.set(0, 0);
+    let before = machine::frames_free();
     let mut children = 0;
     while children < processes {
         match process::fork() {
             Ok(Fork::Child) => {
-                (0..20).for_each(|_| process::sched_yield());
+                while is_over.holds([0], 0) {
+                    process::sched_yield();
+                }
                 process::exit(0);
             }
             Ok(Fork::Parent { .. }) => children += 1,
@@ -99,10 +104,17 @@ fn areas(count: usize, processes: usize) -> Verdict {
         }
     }
     println!("areas: {made} more, in {children} children too");
+    let with_children = machine::frames_free();
+    is_over.set(0, 1);
     for _ in 0..children {
         ensure!(process::wait()?.1 == Ending::WELL, "a child ends");
     }
     ensure!(process::wait() == Err(Errno::ECHILD), "no child is left");
+    if let (Some(before), Some(least)) = (before, with_children) {
+        let now = machine::frames_free().unwrap_or(0);
+        println!("frames that children took: {}", before - least);
+        println!("frames that stay: {}", before.saturating_sub(now));
+    }
     Ok(())
 }
 
