@@ -120,7 +120,7 @@ impl Class {
 
     /// Returns the class of a layout among the first `N`: its size is a multiple of the alignment.
     /// `None` if the layout has no bytes, is too long, or is aligned to more than its size and
-    /// [`MOST_ALIGN`], or than a page.
+    /// [`MOST_ALIGN`].
     #[inline(always)]
     pub(crate) const fn of<const N: usize>(layout: Layout) -> Option<Self> {
         if layout.align() > CELL_ALIGN {
@@ -154,15 +154,14 @@ impl Class {
         } else if CELL_ALIGN > FINE && align == CELL_ALIGN {
             Some(Self(OF_LAST_ALIGNED[last / CELL_ALIGN]))
         } else {
-            Some(Self(OF_CELL[(last | (align - 1)) / FINE + CELL_STEPS]))
+            // The step is a multiple of each other alignment.
+            Some(Self(OF_CELL[last / FINE + CELL_STEPS]))
         }
     }
 
     #[cold]
     const fn of_aligned<const N: usize>(layout: Layout) -> Option<Self> {
-        if layout.align() > MOST_ALIGN && layout.size() < layout.align()
-            || layout.align() > MOST_ALIGNED
-        {
+        if layout.align() > MOST_ALIGN && layout.size() < layout.align() {
             return None;
         }
         Self::of_usual::<N>(layout.size(), layout.align())
@@ -277,6 +276,23 @@ mod tests {
         assert_eq!(class(8, 2 * MOST_ALIGN), None);
         assert_eq!(class(2 * MOST_ALIGNED, 2 * MOST_ALIGNED), None);
         assert_eq!(class(SLAB_MAX, SLAB_MAX).map(Class::size), Some(SLAB_MAX));
+    }
+
+    #[test]
+    fn a_cell_is_counted_in_the_class_of_the_longest_block_that_it_holds() {
+        fn assert_of_cell<const N: usize>() {
+            let longest = Class::longest::<N>();
+            for size in (2 * CELL_ALIGN..2 * longest).step_by(CELL_ALIGN) {
+                // The cell of the longest blocks may be longer than they are and a word.
+                let holds = |block: usize| (block + WORD).next_multiple_of(CELL_ALIGN) == size;
+                let block = [SLAB_MAX, longest].into_iter().find(|&block| holds(block));
+                let block = block.unwrap_or(size - WORD);
+                let class = Class::all::<N>().find(|class| class.size() >= block);
+                assert_eq!(Class::of_cell::<N>(size), class, "{size} of {N} classes");
+            }
+        }
+        assert_of_cell::<CLASSES>();
+        assert_of_cell::<ARENA_CLASSES>();
     }
 
     #[test]

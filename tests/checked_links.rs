@@ -16,6 +16,10 @@ use crate::common::profile::WORD;
 use crate::common::regions::{PAGE, RegionHeap, allocate, heap};
 use crate::common::test_break::Part;
 
+/// The links of a free cell, in this order.
+const NEXT: usize = 0;
+const PREV: usize = 1;
+
 /// A heap with three free cells of one bin, the last freed first.
 fn three_in_a_bin<P: CheckedVariant>() -> (Bench<P>, [NonNull<u8>; 3], Layout) {
     let mut bench = Bench::<P>::new();
@@ -74,6 +78,23 @@ fn links_of_a_bin_are_not_followed_once_overwritten<P: CheckedVariant>() {
     bench.free(wall, Bench::<P>::WALL);
     assert_eq!(the_report(), misuse(MisuseKind::WriteAfterFree, blocks[1], place, 0x1234, was));
     bench.assert_serves();
+
+    // It is linked from both sides.
+    for (victim, link, value) in [(1, PREV, 0), (0, NEXT, 2)] {
+        let (mut bench, blocks, _) = three_in_a_bin::<P>();
+        let wall = bench.heap.cells().nth(3).unwrap().payload();
+        let place = addr(blocks[victim]) + link * WORD;
+        let (was, value) =
+            (read(blocks[0], place), if value == 0 { 0 } else { cell(blocks[value]) });
+        overwrite(blocks[0], place, value);
+        let wall = NonNull::new(blocks[1].as_ptr().with_addr(wall)).unwrap();
+        bench.free(wall, Bench::<P>::WALL);
+        assert_eq!(
+            the_report(),
+            misuse(MisuseKind::WriteAfterFree, blocks[victim], place, value, was)
+        );
+        bench.assert_serves();
+    }
 }
 
 #[case(Checked<Plain>, Checked<Small>)]

@@ -186,3 +186,16 @@ fn an_over_aligned_request_gets_a_cell_that_it_fits_into<P: Variant>() {
     assert_eq!(bench.allocate(page), lucky[0].0);
     bench.heap.check().unwrap();
 }
+
+#[case(Plain, Small, Checked<Plain>)]
+fn an_aligned_request_gets_the_smaller_of_two_cells<P: Variant>() {
+    let base = 64 * UNIT;
+    for sizes in [[5, 2], [2, 5]] {
+        let mut bench = Bench::<P>::new();
+        let placed = bench.place(&sizes.map(|units| (8 * UNIT, base + units * UNIT)));
+        bench.free(&placed);
+        let layout = Layout::from_size_align(P::asking_for(base - WORD), 4 * UNIT).unwrap();
+        let smaller = placed.iter().min_by_key(|(_, size)| *size).unwrap().0;
+        assert_eq!(bench.allocate(layout), smaller, "{sizes:?}");
+    }
+}

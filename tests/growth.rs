@@ -194,3 +194,17 @@ fn a_top_too_short_for_a_cell_is_no_top<P: Variant>() {
         heap.check().unwrap();
     }
 }
+
+#[case(Plain, Small, Checked<Plain>)]
+fn a_top_of_exactly_the_threshold_goes_back<P: Variant>() {
+    let cell = 100 * UNIT;
+    for missing in [0, 1] {
+        let mut heap = heap::<P>(1);
+        let _first = allocate(&mut heap, 10);
+        let block = allocate(&mut heap, P::asking_for(cell - WORD)).unwrap();
+        assert_eq!(top(&heap), 0);
+        heap.set_trim(Trim::new(cell + missing, 0));
+        free(&mut heap, block, P::asking_for(cell - WORD));
+        assert_eq!(top(&heap), cell * missing);
+    }
+}

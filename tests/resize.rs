@@ -3,11 +3,12 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use brkalloc::{Heap, NoMap};
+use brkalloc::{CellInfo, CellState, Heap, NoMap, Trim};
 
 use crate::common::case;
 use crate::common::driver::Driver;
 use crate::common::ops::Op;
+use crate::common::prelude::*;
 use crate::common::profile::{UNIT, Variant, WORD};
 use crate::common::test_break::{BadBreak, Part, TestBreak};
 use crate::common::test_map::TestMap;
@@ -271,4 +272,104 @@ fn two_buffers_that_grow_in_turn_stay_within_twice_their_size<P: Variant>() {
     }
     let granted = heap.provider().granted();
     assert!(granted <= 2 * 2 * size, "{granted} bytes for {}", 2 * size);
+}
+
+/// Payload of a long block's cell, in bytes: longer than a block of a slab.
+const LONG: usize = 2000 * UNIT - WORD;
+
+/// Returns a heap with long blocks in a row, each with its cell full, and a wall behind.
+fn long_blocks<P: Variant, const N: usize>() -> (Heap<TestBreak, NoMap, P>, [NonNull<u8>; N]) {
+    let mut brk = TestBreak::new(1 << 20, 0);
+    brk.granule = 1;
+    let mut heap = heap_over::<P>(brk);
+    // SAFETY: the heap outlives the case.
+    let mut allocate = || unsafe { heap.allocate(long::<P>(LONG)) }.unwrap();
+    let blocks = [(); N].map(|()| allocate());
+    allocate();
+    (heap, blocks)
+}
+
+/// The layout of a block whose cell has this payload.
+fn long<P: Variant>(payload: usize) -> Layout {
+    Layout::from_size_align(P::asking_for(payload), 1).unwrap()
+}
+
+/// Resizes a long block to a cell with this payload. Its contents must come along.
+fn resize_long<P: Variant>(
+    heap: &mut Heap<TestBreak, NoMap, P>,
+    block: NonNull<u8>,
+    payload: usize,
+) -> NonNull<u8> {
+    let (old, new) = (long::<P>(LONG), long::<P>(payload));
+    let kept = old.size().min(new.size());
+    // SAFETY: the block is live, and that long.
+    let new = unsafe {
+        (0..old.size()).for_each(|offset| block.add(offset).write(offset as u8));
+        heap.reallocate(block, old, new.size()).unwrap()
+    };
+    // SAFETY: as many bytes are kept.
+    unsafe { (0..kept).for_each(|offset| assert_eq!(new.add(offset).read(), offset as u8)) };
+    heap.check().unwrap();
+    new
+}
+
+/// Also where the break could move up, and memory is elsewhere.
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn a_long_block_takes_the_cells_beside_it_to_their_last_byte<P: Variant>() {
+    let cell = LONG + WORD;
+    for (freed, start, cells) in [(&[0][..], 0, 2), (&[0, 2], 0, 3), (&[2], 1, 2)] {
+        for more in [0, 1] {
+            let (mut heap, blocks) = long_blocks::<P, 3>();
+            for &index in freed {
+                // SAFETY: live until now.
+                unsafe { heap.deallocate(blocks[index], long::<P>(LONG)) };
+            }
+            let new = resize_long(&mut heap, blocks[1], cells * cell - WORD + more);
+            assert_eq!(new == blocks[start], more == 0, "{freed:?} and {more} more bytes");
+        }
+    }
+}
+
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn the_last_long_block_moves_the_break_up_and_down<P: Variant>() {
+    for has_top in [false, true] {
+        let (mut heap, _) = long_blocks::<P, 1>();
+        heap.set_trim(Trim::new(LONG, 0));
+        // SAFETY: the heap outlives the case.
+        let last = unsafe { heap.allocate(long::<P>(LONG)) }.unwrap();
+        if has_top {
+            heap.reserve(100).unwrap();
+        }
+        let granted = heap.stats().granted_bytes;
+        assert_eq!(resize_long(&mut heap, last, 4 * LONG), last);
+        assert!(heap.stats().granted_bytes >= granted + 2 * LONG);
+        let (large, small) = (long::<P>(4 * LONG), long::<P>(LONG));
+        // SAFETY: the block is live.
+        assert_eq!(unsafe { heap.reallocate(last, large, small.size()) }, Some(last));
+        assert!(heap.stats().granted_bytes <= granted, "what is not needed goes back");
+        heap.check().unwrap();
+    }
+}
+
+/// A rest that is too short for a cell stays with the block.
+#[case(Usual, Plain, Small, Checked<Usual>, Checked<Plain>)]
+fn what_a_long_block_does_not_need_is_free<P: Variant>() {
+    let cell = LONG + WORD;
+    let free = |heap: &Heap<TestBreak, NoMap, P>| {
+        let is_free = |cell: &CellInfo| cell.state == CellState::Free;
+        heap.cells().filter(is_free).map(|cell| cell.size).collect::<Vec<_>>()
+    };
+    for rest in [UNIT, 2 * UNIT, 3 * UNIT, 100 * UNIT] {
+        let expected = if rest == UNIT { vec![] } else { vec![rest] };
+        // Shorter, behind it a used cell.
+        let (mut heap, blocks) = long_blocks::<P, 2>();
+        assert_eq!(resize_long(&mut heap, blocks[0], LONG - rest), blocks[0]);
+        assert_eq!(free(&heap), expected, "{rest} bytes less");
+        // Longer, behind it a free one.
+        let (mut heap, blocks) = long_blocks::<P, 2>();
+        // SAFETY: live until now.
+        unsafe { heap.deallocate(blocks[1], long::<P>(LONG)) };
+        assert_eq!(resize_long(&mut heap, blocks[0], LONG + cell - rest), blocks[0]);
+        assert_eq!(free(&heap), expected, "{rest} bytes are left");
+    }
 }

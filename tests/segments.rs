@@ -114,7 +114,9 @@ fn a_segment_stays_while_a_block_is_live_in_it<P: Variant>() {
         core::array::from_fn(|_| allocate(&mut heap, 50_000).expect("there is enough"));
     let [first, middle, last] = blocks;
     [first, last].into_iter().for_each(|block| free(&mut heap, block, 50_000));
-    heap.trim(0);
+    let had = heap.size();
+    let gone = heap.trim(0);
+    assert_eq!(gone, had - heap.size(), "bytes that were given back");
     heap.check().unwrap();
     let base = pieces(&heap).memory.base().addr().get();
     let (&start, &len) = pieces(&heap).live.first_key_value().expect("one is left");

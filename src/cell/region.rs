@@ -168,7 +168,25 @@ unsafe fn byte_behind_fencepost<F>(fencepost: Cell<F>) -> NonNull<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
+
+    #[test]
+    fn a_region_shows_its_addresses() {
+        let mut memory = [0_u128; 8];
+        let base = NonNull::from(&mut memory).cast::<u8>();
+        // SAFETY: both places lie inside `memory`.
+        let (first, fencepost) = unsafe {
+            let first = Cell::<()>::at(base.add(WORD));
+            (first, first.offset(3 * CELL_ALIGN))
+        };
+        let (start, end) = (first.addr() - WORD, fencepost.addr() + WORD);
+        let region = Region { start, first, fencepost, end };
+        let cell = |cell: Cell<()>| format!("Cell({:#x})", cell.addr());
+        let cells = format!("{}..{}", cell(first), cell(fencepost));
+        assert_eq!(format!("{region:?}"), format!("Region({start:#x}..{end:#x}, cells {cells})"));
+    }
 
     #[test]
     fn recorded_bounds_are_read_back() {

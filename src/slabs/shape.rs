@@ -103,6 +103,43 @@ mod tests {
     use super::*;
     use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
 
+    /// In a class with a short slab, only blocks of a page, or of two pages, or four, and so on, get
+    /// a longer one next.
+    fn assert_that_slabs_grow_when_their_class_does<S: SlabTuning>() {
+        for class in Class::all::<ARENA_CLASSES>() {
+            let (least, len) = next_slab::<S>(class, 0, usize::MAX);
+            let is_page = (0..8).any(|doubling| S::PAGE << doubling == class.size());
+            let blocks = if is_page { least.max(S::LEAST_ALIGNED) } else { least };
+            let next = next_slab::<S>(class, 1, usize::MAX);
+            assert_eq!(next, (blocks, len_of::<S>(class, blocks)), "{class:?}");
+            assert_eq!(len, len_of::<S>(class, least), "{class:?}");
+        }
+    }
+
+    fn assert_that_slabs_stay_within_their_shares<S: SlabTuning>() {
+        for class in Class::all::<ARENA_CLASSES>() {
+            for log in (8..28).step_by(3) {
+                let of_class = next_slab::<S>(class, 1 << log, usize::MAX).1;
+                let of_heap = next_slab::<S>(class, usize::MAX, 1 << log).1;
+                let least = next_slab::<S>(class, 1, usize::MAX).1;
+                for (len, share) in [(of_class, S::CLASS_SHARE), (of_heap, S::LEN_SHARE)] {
+                    let most = S::MOST.min((1 << log) / share);
+                    assert!(len == least || len <= most, "{class:?}: {len} of {most}");
+                    assert!(len == least || 2 * len > most, "{class:?}: only {len} of {most}");
+                    assert!(len > least || 2 * len > most, "{class:?}: only {len} of {most}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slabs_grow_when_their_class_does() {
+        assert_that_slabs_grow_when_their_class_does::<UsualSlabs>();
+        assert_that_slabs_grow_when_their_class_does::<MiniatureSlabs>();
+        assert_that_slabs_stay_within_their_shares::<UsualSlabs>();
+        assert_that_slabs_stay_within_their_shares::<MiniatureSlabs>();
+    }
+
     fn assert_that_slabs_waste_little<S: SlabTuning>() {
         for class in Class::all::<ARENA_CLASSES>() {
             for bytes in [0, 1 << 15, 1 << 20] {

@@ -1,5 +1,5 @@
 //! The document: a table that is written here, and below it a line for each survivor, written by
-//! hand, that says why no test can tell it from the original.
+//! hand, that says why it survived.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,9 @@ use crate::mutant::Mutant;
 
 /// Between these lines is the table.
 const MARKS: [&str; 2] = ["<!-- written by make mutants -->\n", "<!-- end -->\n"];
+
+/// Below this heading, a line for each survivor that is equivalent to the original.
+const EQUIVALENT: &str = "\n## Equivalent\n";
 
 /// `docs/MUTANTS.md`.
 #[derive(Clone, Debug)]
@@ -44,6 +47,21 @@ impl Document {
         let text = replaced(&self.read()?, &format!("Commit {commit}, {date}.\n\n{table}"))
             .ok_or_else(|| Error::Document(self.path.clone()))?;
         fs::write(&self.path, text).map_err(|error| Error::File(self.path.clone(), error))
+    }
+
+    /// The survivors of which the document says that they are equivalent: their line stands in that
+    /// part.
+    ///
+    /// # Errors
+    ///
+    /// The document cannot be read, or has no such part.
+    pub fn equivalent<'a>(&self, survivors: &[&'a Mutant]) -> Result<Vec<&'a Mutant>, Error> {
+        let text = self.read()?;
+        let (_, part) =
+            text.split_once(EQUIVALENT).ok_or_else(|| Error::Document(self.path.clone()))?;
+        let part = part.split("\n## ").next().unwrap_or_default();
+        let is_there = |mutant: &&&Mutant| part.contains(&format!("`{}`", mutant.change()));
+        Ok(survivors.iter().filter(is_there).copied().collect())
     }
 
     /// The survivors without a line.
@@ -82,16 +100,20 @@ mod tests {
     fn a_survivor_needs_a_line_with_its_change() {
         let root = std::env::temp_dir().join(format!("mutants-document-{}", std::process::id()));
         fs::create_dir_all(root.join("docs")).unwrap();
-        let source = "fn f() -> u8 { 1 + 2 * 3 }";
+        let source = "fn f() -> bool { 1 + 2 * 3 < 4 }";
         let plus = mutant(source, "fn", "+", "-", Genre::BinaryOperator);
         let times = mutant(source, "fn", "*", "/", Genre::BinaryOperator);
+        let less = mutant(source, "fn", "<", ">", Genre::BinaryOperator);
         fs::write(
             root.join("docs/MUTANTS.md"),
-            "- `src/a.rs: replace + with -`: the sum is not used.\n",
+            "\n## Equivalent\n\n- `src/a.rs: replace + with -`: the sum is not used.\n\n## Open\n\n\
+             - `src/a.rs: replace * with /`: no test.\n",
         )
         .unwrap();
-        let unexplained = Document::new(&root).unexplained(&[&plus, &times]).unwrap();
-        assert_eq!(unexplained, [times.name]);
+        let document = Document::new(&root);
+        let survivors = [&plus, &times, &less];
+        assert_eq!(document.unexplained(&survivors).unwrap(), [less.name.as_str()]);
+        assert_eq!(document.equivalent(&survivors).unwrap(), [&plus]);
         fs::remove_dir_all(root).unwrap();
     }
 }

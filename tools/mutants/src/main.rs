@@ -130,15 +130,17 @@ fn run(command: &Command) -> Result<(), Error> {
         record = try_all(&root, &mutants, record, end)?;
     }
     let survivors = record.survivors(&mutants);
-    print!("{}", record.table(&mutants));
+    let document = Document::new(&root);
+    let equivalent = document.equivalent(&survivors)?;
+    let table = record.table(&mutants, &equivalent);
+    print!("{table}");
     survivors.iter().for_each(|mutant| println!("survived: {}", mutant.name));
     if !matches!(command, Command::Try { seconds: None }) {
         return Ok(());
     }
-    let document = Document::new(&root);
-    document.publish(&record.table(&mutants))?;
+    document.publish(&table)?;
     let unexplained = document.unexplained(&survivors)?;
-    let caught = record.caught(&mutants);
+    let caught = record.caught(&mutants, &equivalent);
     if caught < LEAST || !unexplained.is_empty() {
         return Err(Error::Survivors(caught, unexplained));
     }

@@ -61,12 +61,19 @@ pub enum Genre {
     StructField,
 }
 
+/// The function that is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Function {
+    span: Span,
+}
+
 /// A small change of a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Mutant {
     /// The source, in the project.
     pub file: String,
     span: Span,
+    function: Option<Function>,
     /// The kind.
     pub genre: Genre,
     /// What stands there instead.
@@ -109,6 +116,19 @@ impl Mutant {
         self.genre != Genre::FnValue && !self.name.contains(" in ")
     }
 
+    /// The digest of the function that is changed, and of the place of the change in it; outside of
+    /// functions, that of the source without its tests. An outcome is one of that text: it stays
+    /// known while other functions change, and other lines move.
+    pub fn digest(&self, source: &str) -> u64 {
+        let of = |span: Span| span.start.offset(source)..span.end.offset(source);
+        let code = source.find("\n#[cfg(test)]\nmod tests").unwrap_or(source.len());
+        let text = self.function.map_or(0..code, |function| of(function.span));
+        let Range { start, end } = self.range(source);
+        let mut hasher = DefaultHasher::new();
+        (&source[text.clone()], start.wrapping_sub(text.start), end - start).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// The source with the change.
     pub fn applied(&self, source: &str) -> String {
         let Range { start, end } = self.range(source);
@@ -139,19 +159,6 @@ fn blank(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The digest of a source: an outcome is one of the source that it was seen with.
-///
-/// # Errors
-///
-/// The source cannot be read.
-pub fn digest(root: &Path, file: &str) -> Result<u64, Error> {
-    let path = root.join(file);
-    let text = fs::read(&path).map_err(|error| Error::File(path, error))?;
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    Ok(hasher.finish())
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -168,7 +175,35 @@ pub mod tests {
         };
         let span = Span { start: place(start), end: place(start + from.len()) };
         let name = format!("src/a.rs:1:2: replace {from} with {to}");
-        Mutant { file: "src/a.rs".into(), span, genre, replacement: to.into(), name }
+        Mutant {
+            file: "src/a.rs".into(),
+            span,
+            function: None,
+            genre,
+            replacement: to.into(),
+            name,
+        }
+    }
+
+    #[test]
+    fn a_digest_is_of_the_function_and_the_place_in_it() {
+        let digest = |source: &str, operator: &str| {
+            let mut mutant = mutant(source, "fn f", operator, "-", Genre::BinaryOperator);
+            let whole = tests::mutant(source, "", "fn f() -> u8 { 1 + 2 * 3 }", "", Genre::FnValue);
+            mutant.function = Some(Function { span: whole.span });
+            mutant.digest(source)
+        };
+        let first = digest("fn f() -> u8 { 1 + 2 * 3 }", "+");
+        assert_eq!(digest("\nfn g() {}\n\nfn f() -> u8 { 1 + 2 * 3 }\n", "+"), first);
+        assert_ne!(digest("fn f() -> u8 { 1 + 2 * 3 }", "*"), first);
+    }
+
+    #[test]
+    fn outside_of_functions_it_is_of_the_source_without_tests() {
+        let digest = |source| mutant(source, "A", "1", "2", Genre::BinaryOperator).digest(source);
+        let first = digest("const A: u8 = 1;\n");
+        assert_eq!(digest("const A: u8 = 1;\n\n#[cfg(test)]\nmod tests {}\n"), first);
+        assert_ne!(digest("const A: u8 = 1 + 1;\n"), first);
     }
 
     #[test]

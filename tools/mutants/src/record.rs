@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::mutant::{Mutant, digest};
+use crate::mutant::Mutant;
 use crate::trial::End;
 
 /// What became of a mutant.
@@ -40,17 +40,17 @@ const WORDS: [(Outcome, &str); 4] = [
     (Outcome::Uncompiled, "uncompiled"),
 ];
 
-/// The outcomes, each of one mutant of one version of a file.
+/// The outcomes, each of one mutant of one version of a function.
 #[derive(Debug)]
 pub struct Record {
     path: PathBuf,
     file: File,
-    digests: HashMap<String, u64>,
+    sources: HashMap<String, String>,
     known: HashMap<(u64, String), Outcome>,
 }
 
 impl Record {
-    /// Reads what earlier runs have seen of these mutants' files as they are.
+    /// Reads what earlier runs have seen of these mutants' functions as they are.
     ///
     /// # Errors
     ///
@@ -61,19 +61,22 @@ impl Record {
         let path = folder.join("outcomes");
         let text = fs::read_to_string(&path).unwrap_or_default();
         let known = text.lines().filter_map(parse).collect();
-        let mut digests = HashMap::new();
+        let mut sources = HashMap::new();
         for mutant in mutants {
-            if !digests.contains_key(&mutant.file) {
-                digests.insert(mutant.file.clone(), digest(root, &mutant.file)?);
+            if !sources.contains_key(&mutant.file) {
+                let path = root.join(&mutant.file);
+                let source =
+                    fs::read_to_string(&path).map_err(|error| Error::File(path.clone(), error))?;
+                sources.insert(mutant.file.clone(), source);
             }
         }
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(|error| Error::File(path.clone(), error))?;
-        Ok(Self { path, file, digests, known })
+        Ok(Self { path, file, sources, known })
     }
 
     fn key(&self, mutant: &Mutant) -> (u64, String) {
-        (self.digests[&mutant.file], mutant.name.clone())
+        (mutant.digest(&self.sources[&mutant.file]), mutant.change())
     }
 
     /// What became of a mutant, if it was tried.
@@ -101,29 +104,31 @@ impl Record {
         mutants.iter().filter(survived).collect()
     }
 
-    /// The percentage of mutants that tests caught, or did not end with, of those that were run.
-    pub fn caught(&self, mutants: &[Mutant]) -> f64 {
-        Counts::of(self, mutants.iter()).caught()
+    /// The percentage of mutants that tests caught, or did not end with, of those that were run and
+    /// are not equivalent to the original: the mutation score. Source: R. A. DeMillo and others,
+    /// *Hints on Test Data Selection*, IEEE Computer 11(4), 1978.
+    pub fn caught(&self, mutants: &[Mutant], equivalent: &[&Mutant]) -> f64 {
+        Counts::of(self, mutants.iter(), equivalent).caught()
     }
 
     /// A line a file, and one for all.
-    pub fn table(&self, mutants: &[Mutant]) -> String {
+    pub fn table(&self, mutants: &[Mutant], equivalent: &[&Mutant]) -> String {
         let mut files: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
         for mutant in mutants {
             files.entry(&mutant.file).or_default().push(mutant);
         }
         let mut table = String::from(HEAD);
         for (file, of_file) in files {
-            table += &Counts::of(self, of_file.into_iter()).row(&format!("`{file}`"));
+            table += &Counts::of(self, of_file.into_iter(), equivalent).row(&format!("`{file}`"));
         }
-        table + &Counts::of(self, mutants.iter()).row("all")
+        table + &Counts::of(self, mutants.iter(), equivalent).row("all")
     }
 }
 
 /// The head of the table.
 const HEAD: &str =
-    "| file | caught | timed out | survived | caught or timed out | do not compile | not tried |
-|---|---|---|---|---|---|---|
+    "| file | caught | timed out | survived | equivalent | caught or timed out | do not compile | not tried |
+|---|---|---|---|---|---|---|---|
 ";
 
 /// How many mutants have each outcome.
@@ -132,17 +137,23 @@ struct Counts {
     caught: usize,
     timed_out: usize,
     survived: usize,
+    equivalent: usize,
     uncompiled: usize,
     untried: usize,
 }
 
 impl Counts {
-    fn of<'a>(record: &Record, mutants: impl Iterator<Item = &'a Mutant>) -> Self {
+    fn of<'a>(
+        record: &Record,
+        mutants: impl Iterator<Item = &'a Mutant>,
+        equivalent: &[&Mutant],
+    ) -> Self {
         let mut counts = Self::default();
         for mutant in mutants {
             *match record.of(mutant) {
                 Some(Outcome::Caught) => &mut counts.caught,
                 Some(Outcome::TimedOut) => &mut counts.timed_out,
+                Some(Outcome::Survived) if equivalent.contains(&mutant) => &mut counts.equivalent,
                 Some(Outcome::Survived) => &mut counts.survived,
                 Some(Outcome::Uncompiled) => &mut counts.uncompiled,
                 None => &mut counts.untried,
@@ -157,10 +168,11 @@ impl Counts {
     }
 
     fn row(self, name: &str) -> String {
-        let Self { caught, timed_out, survived, uncompiled, untried } = self;
+        let Self { caught, timed_out, survived, equivalent, uncompiled, untried } = self;
         let share = self.caught();
         format!(
-            "| {name} | {caught} | {timed_out} | {survived} | {share:.1} % | {uncompiled} | {untried} |\n"
+            "| {name} | {caught} | {timed_out} | {survived} | {equivalent} | {share:.1} % \
+             | {uncompiled} | {untried} |\n"
         )
     }
 }
@@ -190,8 +202,10 @@ mod tests {
         record.add(&list[0], Outcome::Survived).unwrap();
         let record = Record::open(&folder, &list).unwrap();
         assert_eq!(record.of(&list[0]), Some(Outcome::Survived));
-        let table = record.table(&list);
-        assert!(table.contains("| `src/a.rs` | 0 | 0 | 1 | 0.0 % | 0 | 0 |"), "{table}");
+        let table = record.table(&list, &[]);
+        assert!(table.contains("| `src/a.rs` | 0 | 0 | 1 | 0 | 0.0 % | 0 | 0 |"), "{table}");
+        let table = record.table(&list, &[&list[0]]);
+        assert!(table.contains("| `src/a.rs` | 0 | 0 | 0 | 1 | 0.0 % | 0 | 0 |"), "{table}");
         assert_eq!(record.survivors(&list), [&list[0]]);
         fs::write(folder.join("src/a.rs"), "fn f() {}\n").unwrap();
         assert_eq!(Record::open(&folder, &list).unwrap().of(&list[0]), None);
