@@ -182,6 +182,7 @@ impl<M: Machine> Commons<M> {
     }
 
     /// Frees a process that has given up its memory, and what the kernel notes about it.
+    #[allow(clippy::boxed_local, reason = "the box is freed before the heap is trimmed")]
     fn destroy(&mut self, process: Box<Process<M::Mmu>>) {
         let space = process.space_number();
         let Process { pages, .. } = *process;
