@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user, vga};
-use crate::cpu::{self, Lock, MAX_CPUS, work};
+use crate::cpu::{self, Lock, MAX_CPUS, request, work};
 use crate::heap::HEAP;
 use crate::memory::PhysicalMap;
 use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
@@ -198,14 +198,14 @@ impl Shared<'_> {
             system.unlocked(timer::let_in);
         }
         let idle = self.idle.load(Ordering::Relaxed);
-        (0..MAX_CPUS).filter(|cpu| idle >> cpu & 1 == 1).for_each(cpu::wake);
+        (0..MAX_CPUS).filter(|cpu| idle >> cpu & 1 == 1).for_each(request::wake);
     }
 
     /// Wakes a CPU that waits, if there is a thread for it.
     fn wake_one(&self, system: &KernelSystem) {
         let idle = self.idle.load(Ordering::Relaxed);
         if idle != 0 && system.is_ready() {
-            cpu::wake(idle.trailing_zeros() as usize);
+            request::wake(idle.trailing_zeros() as usize);
         }
     }
 }

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use brkalloc::{Heap, NoMap};
 use kernel_demo::address_space::Cause;
 use kernel_demo::arch::timer::Ticking;
+use kernel_demo::cpu::request::Of;
 use kernel_demo::cpu::{self, Lock, MAX_CPUS, request, work};
 use kernel_demo::heap::{HEAP, OneLock};
 use kernel_demo::kernel::KernelSystem;
@@ -229,10 +230,54 @@ fn a_page_that_is_taken_away_is_gone_on_all_cpus() -> CaseResult {
 fn without_a_request_another_cpu_uses_its_stale_translation() -> CaseResult {
     if cpu::online() > 1 {
         // SAFETY: the other CPU reads one byte of a free frame.
-        let [before, after] = foreign_reads(|raw| unsafe { request::left_out(|| shrink(raw)) })?;
+        let [before, after] =
+            foreign_reads(|raw| unsafe { request::left_out(Of::Kernel, || shrink(raw)) })?;
         ensure_eq!(before, Ok(42));
         ensure!(after.is_ok(), "it is still reached: {after:?}");
         request::barrier();
+    }
+    Ok(())
+}
+
+/// Ways in which a process changes what another of its threads uses meanwhile.
+const CHANGES: [&str; 4] = ["munmap", "mprotect", "brk", "fork"];
+
+/// How the program ends that makes such a change so often.
+fn change_meanwhile(tries: &str, change: &str) -> Result<Option<Status>, Failed> {
+    let settings = Settings { output: Output::Memory(16 << 10), ..Settings::default() };
+    let mut system = KernelSystem::start(settings).or_fail("a system")?;
+    let options = Options { seed: Some(1), quiet: true, ..Options::default() };
+    let pid = system.start_program("shootdown", &[tries, change], options).or_fail("a process")?;
+    system.run_on_all_cpus();
+    Ok(system.outcome(pid).and_then(|started| started.status))
+}
+
+#[case]
+fn what_one_thread_changes_is_changed_for_a_thread_on_another_cpu() -> CaseResult {
+    for change in CHANGES {
+        let status = change_meanwhile("10", change)?;
+        ensure!(status == Some(Status::Exited(0)), "{change}: {status:?}");
+    }
+    Ok(())
+}
+
+/// The threads need not run at the same time, so it is tried until they did.
+#[case]
+fn without_a_request_a_thread_on_another_cpu_uses_what_is_gone() -> CaseResult {
+    const MOST_TRIES: usize = 20;
+    if cpu::online() > 1 {
+        for change in CHANGES {
+            // SAFETY: the thread reads a page that is gone, or writes to one of its process; and
+            // the kernel runs on tables of its own.
+            let status = || unsafe {
+                request::left_out(Of::Processes, || change_meanwhile("5", change))
+            };
+            let mut is_stale = false;
+            for _ in 0..MOST_TRIES {
+                is_stale = is_stale || status()? != Some(Status::Exited(0));
+            }
+            ensure!(is_stale, "{change}: the thread never used what is gone");
+        }
     }
     Ok(())
 }

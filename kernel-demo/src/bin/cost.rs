@@ -109,7 +109,7 @@ fn request_answered() -> u64 {
     // Interrupts that have waited are taken first.
     timer::let_in();
     let nothing = count(timer::let_in);
-    cpu::wake(0);
+    request::wake(0);
     count(timer::let_in) - nothing
 }
 

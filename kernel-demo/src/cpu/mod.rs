@@ -120,11 +120,6 @@ fn others() -> impl Iterator<Item = &'static Cpu> {
     CPUS[..online()].iter().filter(move |cpu| cpu.number as usize != this)
 }
 
-/// Wakes a CPU that waits for an interrupt.
-pub fn wake(number: usize) {
-    apic::send(CPUS[number].apic_id.load(Ordering::Relaxed), request::VECTOR);
-}
-
 /// Plays so many other CPUs, which answer each request at once, to count what asking takes.
 ///
 /// # Panics

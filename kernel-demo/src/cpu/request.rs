@@ -13,11 +13,11 @@
 //! ring 3, because each entry of the kernel does.
 
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 
 use x86_64::instructions::tlb;
 
-use super::{Cpu, MAX_CPUS, apic, online, others, this};
+use super::{CPUS, Cpu, MAX_CPUS, apic, online, others, this};
 
 /// The interrupt of a request.
 pub const VECTOR: u8 = 33;
@@ -30,28 +30,42 @@ pub fn count() -> u64 {
     REQUESTS.load(Ordering::Relaxed)
 }
 
-/// Whether requests to forget are left out.
-#[cfg(feature = "suite")]
-static LEFT_OUT: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+/// Whose translations CPUs are not made to forget.
+static LEFT_OUT: AtomicU8 = AtomicU8::new(0);
 
-/// Runs the closure, in which no CPU is made to forget, to show what that is for.
+/// Tables that a translation is of.
+#[derive(Clone, Copy)]
+pub enum Of {
+    /// The kernel's.
+    Kernel = 1,
+    /// Those of processes.
+    Processes = 2,
+}
+
+/// Runs the closure, in which no CPU is made to forget these translations, to show what that is
+/// for.
 ///
 /// # Safety
 ///
 /// Nothing depends on what other CPUs still reach.
 #[cfg(feature = "suite")]
-pub unsafe fn left_out<R>(closure: impl FnOnce() -> R) -> R {
-    LEFT_OUT.store(true, Ordering::SeqCst);
+pub unsafe fn left_out<R>(of: Of, closure: impl FnOnce() -> R) -> R {
+    LEFT_OUT.store(of as u8, Ordering::SeqCst);
     let result = closure();
-    LEFT_OUT.store(false, Ordering::SeqCst);
+    LEFT_OUT.store(0, Ordering::SeqCst);
     result
+}
+
+/// Whether requests to forget these are left out.
+fn is_left_out(of: Of) -> bool {
+    cfg!(feature = "suite") && LEFT_OUT.load(Ordering::SeqCst) == of as u8
 }
 
 /// Makes all other CPUs that run on these tables of a process in ring 3 forget its translations. On
 /// the kernel's own tables no CPU uses a process's.
 #[inline]
 pub fn flush_process(root: u64) {
-    if online() > 1 {
+    if online() > 1 && !is_left_out(Of::Processes) {
         ask(|cpu| cpu.root.load(Ordering::SeqCst) == root);
     }
 }
@@ -60,9 +74,14 @@ pub fn flush_process(root: u64) {
 /// every process has, and forget the others when they come back.
 #[inline]
 pub fn flush_kernel(in_every_process: bool) {
-    if online() > 1 {
+    if online() > 1 && !is_left_out(Of::Kernel) {
         ask(|cpu| in_every_process || cpu.root.load(Ordering::SeqCst) == 0);
     }
+}
+
+/// Wakes a CPU that waits for an interrupt.
+pub fn wake(number: usize) {
+    apic::send(CPUS[number].apic_id.load(Ordering::Relaxed), VECTOR);
 }
 
 /// Makes all other CPUs fence, and wakes those that wait for an interrupt.
@@ -89,10 +108,6 @@ fn ask(is_meant: impl Fn(&Cpu) -> bool) {
     // Page tables have changed before: a CPU that is not meant now will see the change when it
     // enters ring 3 or leaves it.
     fence(Ordering::SeqCst);
-    #[cfg(feature = "suite")]
-    if LEFT_OUT.load(Ordering::SeqCst) {
-        return;
-    }
     let mut asked = [None; MAX_CPUS];
     for cpu in others().filter(|cpu| is_meant(cpu)) {
         asked[cpu.number as usize] = Some((cpu, cpu.asked.fetch_add(1, Ordering::SeqCst) + 1));
