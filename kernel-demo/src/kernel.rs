@@ -83,9 +83,9 @@ impl Kernel {
         self.turns
     }
 
-    /// Frames that no process has: those behind the kernel's heap count as free, which come and go
-    /// with what the kernel notes about processes.
-    pub fn frames_free(&self) -> u64 {
+    /// Frames that no process has: those that are free, and those behind the kernel's heap, which
+    /// come and go with what the kernel notes about processes.
+    pub fn frames_of_no_process(&self) -> u64 {
         memory::with(|memory| {
             let heap =
                 memory.break_info(BreakId::KERNEL_HEAP).map_or(0, |heap| heap.pages + heap.tables);

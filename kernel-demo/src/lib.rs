@@ -22,6 +22,8 @@
 //!   story                                                     what happens to memory, told on a second serial port
 //!  ───────────────────────────────────────────────────────
 //!   cpu                                                       the block of each CPU, locks, requests, the local APIC
+//!  ───────────────────────────────────────────────────────
+//!   words                                                     addresses, accesses, permissions; Linux's errors and signals
 //! ```
 //!
 //! Rules of this kernel:

@@ -10,7 +10,7 @@
 //!   tables                       page tables        walk, map, visit a range
 //!  ──────────────────────────────────────────────
 //!   pool ─► frames               who pays           each frame is paid for by an account; buddy allocator, reservations
-//!   trace · image                what happened; what the linker says of the kernel
+//!   told · image                 what happened; what the linker says of the kernel
 //! ```
 //!
 //! What *should* be in memory is decided in the [`address_space`](crate::address_space), which

@@ -167,9 +167,9 @@ fn figure(status: &str, name: &str) -> Option<u64> {
 pub fn whole_pages(evidence: &mut Evidence<'_>) -> Shown {
     const PAGE_KIB: u64 = PAGE_SIZE >> 10;
     let mut ring3 = Ring3::start(evidence, settings())?;
-    let free = ring3.system().machine().frames_free();
+    let free = ring3.system().machine().frames_of_no_process();
     let pid = ring3.spawn(evidence, "hello", &[], options())?;
-    let taken = free - ring3.system().machine().frames_free();
+    let taken = free - ring3.system().machine().frames_of_no_process();
     let status = ring3.view(evidence, pid, View::Status)?;
     evidence.say(format_args!(
         "The kernel hands a process its memory, page by page: this one is loaded and has not begun."

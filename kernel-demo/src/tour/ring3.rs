@@ -35,7 +35,7 @@ impl Ring3 {
     /// No processes yet.
     pub fn start(evidence: &mut Evidence<'_>, settings: Settings) -> Result<Self, Missing> {
         let mut system = evidence.need("a system", KernelSystem::start(settings))?;
-        let free = system.machine().frames_free();
+        let free = system.machine().frames_of_no_process();
         Ok(Self { system, free })
     }
 
@@ -179,9 +179,9 @@ impl Ring3 {
             self.system.promised(),
         );
         evidence.ensure(
-            "frames that are free again",
+            "frames that no process has, as before",
             self.free,
-            self.system.machine().frames_free(),
+            self.system.machine().frames_of_no_process(),
         );
     }
 }
