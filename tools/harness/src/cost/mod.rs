@@ -192,6 +192,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_take_more_than_twice_the_least_has_its_reason_in_the_document() {
+        let document = include_str!("../../../../docs/KERNEL.md");
+        let (_, section) = document.split_once("\n## What it costs").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+        let explained: Vec<&str> = rows.skip(1).map(|(what, _)| what).collect();
+        let above = OPERATIONS.iter().filter(|operation| operation.most > 2 * operation.least);
+        assert_eq!(explained, above.map(|operation| operation.what).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn no_figure_and_no_end_are_failures() {
         let missing = output(200).replace("cost brk-up:", "cost something:");
         assert_eq!(read(&missing, &PASSED).unwrap_err().kind, Kind::Contradiction);

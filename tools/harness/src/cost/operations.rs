@@ -112,7 +112,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         what: "copy-on-write fault",
         figure: |lines| lines.cost("fault-copy-on-write"),
         least: step::FAULT + step::COPY,
-        most: 1380,
+        most: 1340,
     },
     Operation {
         what: "mmap, touch, munmap of a page",
