@@ -14,7 +14,7 @@ const ROOMS: [&str; 8] =
 const ABOVE: [&str; 9] =
     ["backtrace", "boot", "command", "evidence", "heap", "kernel", "programs", "testing", "tour"];
 
-/// Maximum lines of code in the rooms where memory and processes are, with several CPUs and threads.
+/// Maximum lines of code in the rooms where memory and processes are, with threads and all CPUs.
 const MOST: usize = 6_500;
 
 /// Maximum lines of code in what they stand on: words, and several CPUs.
