@@ -20,7 +20,8 @@
 //!    program that keeps to it runs unchanged on Linux, which so tells what is right. The two
 //!    system calls that Linux does not have fail there with `ENOSYS`.
 //! 2. A program that makes threads says so: `program!(run, threads)`, or `one_lock`. It forks
-//!    before the first of them, or not at all. (What several processes share has a lock, too.)
+//!    before the first of them, or its child uses nothing that they had. (What several processes
+//!    share has a lock, too.)
 //! 3. No floating point: the kernel saves no such registers.
 //! 4. Nothing but a program's own code uses its heap. Printing does not.
 

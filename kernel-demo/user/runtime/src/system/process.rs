@@ -89,7 +89,8 @@ pub fn exit(status: u8) -> ! {
 ///
 /// `EAGAIN`, `ENOMEM`.
 pub fn fork() -> Result<Fork, Errno> {
-    // SAFETY: a program forks while it has one thread, so the child has all that there was.
+    // SAFETY: a program forks while it has one thread, so the child has all that there was; or its
+    // child uses nothing that other threads had.
     let child = unsafe { syscall!(Sysno::fork) }?;
     Ok(if child == 0 { Fork::Child } else { Fork::Parent { child } })
 }
