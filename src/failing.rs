@@ -77,17 +77,17 @@ impl<H> Failing<H> {
         &self.heap
     }
 
-    /// Refuses the `n`-th request from now on, and no other; 1 is the next one.
+    /// Refuses the `n`-th request from now on, and no other; 1 is the next one. O(1).
     pub fn fail_nth(&self, n: usize) {
         self.set(n, false);
     }
 
-    /// Refuses the `n`-th request from now on, and all that follow; 1 is the next one.
+    /// Refuses the `n`-th request from now on, and all that follow; 1 is the next one. O(1).
     pub fn fail_from(&self, n: usize) {
         self.set(n, true);
     }
 
-    /// Refuses no request.
+    /// Refuses no request. O(1).
     pub fn fail_never(&self) {
         self.set(0, false);
     }
@@ -100,13 +100,13 @@ impl<H> Failing<H> {
         self.left.store(n, Ordering::Relaxed);
     }
 
-    /// Returns whether a request was refused since one of the methods `fail_…` was called.
+    /// Returns whether a request was refused since one of the methods `fail_…` was called. O(1).
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of requests so far, refused ones included.
+    /// Returns the number of requests so far, refused ones included. O(1).
     #[must_use]
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)

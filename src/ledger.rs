@@ -201,13 +201,14 @@ impl<H, S, const N: usize, L: RawLock> Ledger<H, S, N, L> {
         run(unsafe { &mut *self.table.get() })
     }
 
-    /// Returns the number of live blocks that are recorded.
+    /// Returns the number of live blocks that are recorded. O(1), behind the lock.
     #[must_use]
     pub fn blocks(&self) -> usize {
         self.with(|table| table.count)
     }
 
-    /// Returns the number of blocks that were not recorded, because the table was full.
+    /// Returns the number of blocks that were not recorded, because the table was full. O(1), behind
+    /// the lock.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.with(|table| table.lost)

@@ -21,7 +21,8 @@ impl Trace {
     /// Maximum number of return addresses of a trace.
     pub const DEPTH: usize = 8;
 
-    /// Returns the trace of these return addresses, as far as they fit.
+    /// Returns the trace of these return addresses, as far as they fit: at most
+    /// [`DEPTH`](Trace::DEPTH). O(1).
     #[must_use]
     pub fn of(addresses: impl IntoIterator<Item = usize>) -> Self {
         let mut trace = Self::UNKNOWN;
@@ -32,7 +33,7 @@ impl Trace {
     /// Returns the trace of the function that called the caller of this one, by frame pointers.
     /// Ends early where no frame pointer leads on: in code that was compiled without them (rustc
     /// keeps them with `-C force-frame-pointers=yes`), or on a processor other than x86, Arm 64-bit
-    /// and RISC-V.
+    /// and RISC-V. O(1).
     ///
     /// `stack` is the calling thread's stack. A frame outside of it ends the trace.
     ///
@@ -87,7 +88,7 @@ impl Trace {
         Self::of(addresses)
     }
 
-    /// Returns the return addresses, the innermost first.
+    /// Returns the return addresses, the innermost first. O(1) a step.
     pub fn addresses(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().copied().take_while(|&address| address != 0)
     }

@@ -43,6 +43,10 @@
 ///     ArenaHeap::new(unsafe { FixedBreak::from_raw((&raw mut MEMORY).cast(), 1 << 20) }, Cpus);
 /// ```
 ///
+/// # Time
+///
+/// The time bounds of a heap count each call as one step.
+///
 /// # Safety
 ///
 /// An implementer guarantees:

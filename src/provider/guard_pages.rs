@@ -9,6 +9,10 @@ use super::MapError;
 /// [`Sampled`](crate::Sampled) calls it with its lock held, and never from two callers at a time.
 /// The implementer must not allocate from that heap.
 ///
+/// # Time
+///
+/// The time bounds of a heap count each call as one step.
+///
 /// # Safety
 ///
 /// An implementer guarantees:

@@ -9,6 +9,10 @@ use crate::texts::texts;
 /// A large block with a mapping of its own goes back to the system when it is freed. At the break
 /// it would have to wait for every smaller block above it.
 ///
+/// # Time
+///
+/// The time bounds of a heap count each call as one step.
+///
 /// # Safety
 ///
 /// An implementer guarantees:

@@ -129,6 +129,10 @@ use crate::texts::texts;
 /// # assert!(unsafe { heap.allocate(core::alloc::Layout::new::<[u64; 100]>()) }.is_some());
 /// ```
 ///
+/// # Time
+///
+/// The time bounds of a heap count each call as one step.
+///
 /// # Safety
 ///
 /// The heap builds its cells in the ranges that [`grow`](Break::grow) returns. An implementer

@@ -10,6 +10,10 @@ use super::{BreakError, Source};
 ///
 /// The heap gives each segment back whole, exactly as it was granted, even if two of them touch.
 ///
+/// # Time
+///
+/// The time bounds of a heap count each call as one step.
+///
 /// # Safety
 ///
 /// An implementer guarantees:

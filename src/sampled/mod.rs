@@ -119,7 +119,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     }
 
     /// Samples one allocation in `n` from now on, after at most as many allocations as before; 0:
-    /// none. `seed` chooses which.
+    /// none. `seed` chooses which. O(1).
     pub fn set_rate(&self, n: u32, seed: usize) {
         self.rate.set(n, seed);
     }
@@ -129,7 +129,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
         &self.heap
     }
 
-    /// Returns the number of allocations that were sampled.
+    /// Returns the number of allocations that were sampled. O(1).
     #[must_use]
     pub fn sampled(&self) -> usize {
         self.sampled.load(Ordering::Relaxed)
@@ -142,7 +142,7 @@ impl<H, G, S, const SLOTS: usize> Sampled<H, G, S, SLOTS> {
     }
 
     /// Explains an access that faulted: for the fault handler, which may call it at any time.
-    /// `None` if the address is none of a guard page, or of a sampled block that was freed.
+    /// `None` if the address is none of a guard page, or of a sampled block that was freed. O(1).
     #[must_use]
     pub fn explain(&self, address: usize) -> Option<SampleReport> {
         if self.pool.contains(address) { self.pool.explain(address) } else { None }

@@ -28,8 +28,22 @@ const KINDS: [&str; 13] = [
 ];
 
 /// Types that a program calls for memory.
-const HEAPS: [&str; 7] =
-    ["ArenaHeap", "Exclusive", "Heap", "Locked", "ReserveHeap", "SimpleHeap", "TaggedHeap"];
+const HEAPS: [&str; 11] = [
+    "ArenaHeap",
+    "Exclusive",
+    "Failing",
+    "Heap",
+    "Ledger",
+    "Locked",
+    "ReserveHeap",
+    "Sampled",
+    "SimpleHeap",
+    "TaggedHeap",
+    "Trace",
+];
+
+/// The traits of what a heap asks for memory: its bounds count their calls.
+const PROVIDERS: [&str; 5] = ["Break", "Cpu", "GuardPages", "Map", "Segments"];
 
 /// What rustdoc says of the crate, and the folder of the source.
 struct Crate {
@@ -243,6 +257,13 @@ fn methods_of_heaps_state_purpose_time_and_errors() {
     };
     let lacking: Vec<_> = methods.iter().filter_map(lacks).collect();
     assert!(lacking.is_empty(), "{lacking:#?}");
+    for name in PROVIDERS {
+        let index = documented.doc["index"].as_object().unwrap().values();
+        let is_it = |item: &&Value| item["name"] == name && item["inner"]["trait"].is_object();
+        let docs = index.filter(is_it).map(|item| item["docs"].as_str().unwrap_or_default());
+        let states_time: Vec<_> = docs.map(|docs| docs.contains("# Time")).collect();
+        assert_eq!(states_time, [true], "the time of {name}");
+    }
 }
 
 #[test]
