@@ -52,6 +52,14 @@ fn batches<H: SharedHeap>(heap: &TestHeap<H>) -> usize {
     500
 }
 
+/// Allocates and frees blocks of one size, so that the heap has more of them at hand than are
+/// allocated until the next one is sampled.
+fn lists<H: SharedHeap>(heap: &TestHeap<H>) -> usize {
+    let blocks: Vec<_> = (0..40).map(|_| allocate(heap, 16)).collect();
+    blocks.into_iter().for_each(|block| free(heap, block, 16));
+    40
+}
+
 /// Allocates longer blocks, which are cells.
 fn cells<H: SharedHeap>(heap: &TestHeap<H>) -> usize {
     let sizes = [9_000, 20_000, 5_000];
@@ -73,6 +81,9 @@ fn one_allocation_in_n_is_sampled_whatever_the_program_does() {
                 assert_eq!(heap.live(), 0);
             }
         }
+        let heap = sampled(heap(), ProcessPages::default(), 10, 0);
+        let share = share(heap, 10, lists);
+        assert!((850..=1150).contains(&share), "{share}");
     }
     assert_shares(arenas);
     assert_shares(|| LockedHeap::new(memory()));
