@@ -5,7 +5,8 @@
 //! and its like return an error, everything else ends in a panic that names the size. A touch never
 //! fails.
 //!
-//! [`Arenas`] and [`OneLock`] are the same heap, shared in two ways; [`HEAP`] is one of the two.
+//! [`Arenas`] and [`OneLock`] are the same heap, shared in two ways. [`HEAP`] is the first one, or,
+//! with the feature `one-lock`, the second.
 
 pub mod guarded;
 
@@ -33,8 +34,15 @@ pub type Arenas = ArenaHeap<KernelBreak, Cpus, NoMap, Profile, HeapLock>;
 pub type OneLock = Locked<Heap<KernelBreak, NoMap, Profile>, HeapLock>;
 
 /// The global allocator.
+#[cfg(not(feature = "one-lock"))]
 #[global_allocator]
 pub static HEAP: Arenas = Arenas::with_profile(KernelBreak::of_kernel_heap(), Cpus, NoMap);
+
+/// The global allocator.
+#[cfg(feature = "one-lock")]
+#[global_allocator]
+pub static HEAP: OneLock =
+    OneLock::from_heap(Heap::with_profile(KernelBreak::of_kernel_heap(), NoMap));
 
 /// The CPUs, as the slots of a heap.
 #[derive(Debug)]
@@ -72,11 +80,16 @@ pub fn tell() {
     if !story::is_on() {
         return;
     }
-    HEAP.with_parent(|heap| {
+    let parent = |heap: &Heap<KernelBreak, NoMap, Profile>| {
         let mut cells = Cells::new(0, PARENT);
         heap.cells().for_each(|cell| cells.push(&cell));
         cells.finish();
-    });
+    };
+    #[cfg(feature = "one-lock")]
+    HEAP.inspect(parent);
+    #[cfg(not(feature = "one-lock"))]
+    HEAP.with_parent(parent);
+    #[cfg(not(feature = "one-lock"))]
     work::on_all(&|| {
         let mut cells = Cells::new(0, PARENT + 1 + cpu::number() as u64);
         HEAP.for_each_cell(|cell| cells.push(&cell));

@@ -1,10 +1,11 @@
 //! One lock for all, and an arena for each CPU. One processor plays two CPUs, whether the machine
 //! has one or more: what a claim counts is the same in each run.
 
+use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap, RawLock, Spin, Usual};
+use brkalloc::{ArenaHeap, CellInfo, CellState, Cpu, Heap, Locked, NoMap, RawLock, Spin, Usual};
 
 use super::cells::bytes;
 use crate::evidence::{Evidence, Missing, Shown};
@@ -160,27 +161,47 @@ pub fn back_to_its_arena(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
+/// What has served the block at an address, found by where it lies.
+fn server(heap: &Arenas, address: usize) -> &'static str {
+    let holds = |cell: &CellInfo| (cell.address..cell.address + cell.size).contains(&address);
+    let is_parents = heap.with_parent(|parent| parent.cells().any(|cell| holds(&cell)));
+    let mut found = if is_parents == Some(true) { "the parent heap" } else { "nothing" };
+    heap.for_each_cell(|cell| {
+        if holds(&cell) {
+            found = match cell.state {
+                CellState::Slab { .. } => "a slab of the arena",
+                _ => "a cell of the arena",
+            };
+        }
+    });
+    found
+}
+
 pub fn strategies(evidence: &mut Evidence<'_>) -> Shown {
     let heap = arenas(evidence)?;
     play(0);
     evidence
         .say(format_args!("An allocator for production has a strategy for each range of sizes."));
-    for (size, what, bound) in [
-        (40, "a slab of the arena", 0),
-        (3000, "a slab of the arena, for medium blocks", 0),
-        (300_000, "the parent heap, behind its lock", 2),
+    for (size, before, expected, bound) in [
+        (40, 100, "a slab of the arena", 0),
+        (3000, 100, "a slab of the arena", 0),
+        (300_000, 0, "the parent heap", 2),
     ] {
         let layout = bytes(size);
-        let come_and_go = || {
-            // SAFETY: the layout is not empty.
-            let block = unsafe { heap.alloc(layout) };
-            // SAFETY: allocated above, and freed once.
-            unsafe { heap.dealloc(block, layout) };
-        };
-        come_and_go();
-        let taken = locks(come_and_go);
-        evidence.show(format_args!("malloc({size}): {what}"));
+        // SAFETY: the layout is not empty.
+        let malloc = || unsafe { heap.alloc(layout) };
+        // SAFETY: allocated with this layout, and freed once.
+        let free = |block| unsafe { heap.dealloc(block, layout) };
+        // The first blocks of a size are cells: a slab pays from some on.
+        let first: Vec<_> = (0..before).map(|_| malloc()).collect();
+        let block = malloc();
+        let found = server(&heap, block.addr());
+        free(block);
+        let taken = locks(|| free(malloc()));
+        evidence.show(format_args!("malloc({size})"));
+        evidence.expect("  is served by", expected, found);
         evidence.expect("  locks taken by malloc and free", bound, taken);
+        first.into_iter().for_each(free);
     }
     Ok(())
 }

@@ -285,7 +285,7 @@ impl MachineOptions {
 
     /// The machine that counts instructions.
     pub fn for_counting(&self, setup: &Setup) -> Machine {
-        Machine { accel: Accel::Counting, smp: 1, ..self.machine(setup, "64M") }
+        Machine { accel: Accel::Counting, smp: 1, ..self.machine(setup, "128M") }
     }
 
     /// Finds out, where KVM is asked for, whether it works.

@@ -64,6 +64,11 @@ impl Image {
         Self::of_kernel(project, "tour")
     }
 
+    /// The demo kernel's tour, with the kernel's heap behind one lock.
+    pub fn one_lock(project: &Project) -> Self {
+        Self { features: &["one-lock"], ..Self::tour(project) }
+    }
+
     /// The demo kernel's tour, for a debugger.
     pub fn debug(project: &Project) -> Self {
         let tour = Self::tour(project).apart("gdb/kernel");

@@ -164,7 +164,8 @@ mod tests {
             "fork-exit-wait",
             "interrupts-off",
         ];
-        let plain = ["shoot-down-1", "shoot-down-3", "shoot-down-7", "request", "interrupt"];
+        let plain =
+            ["lock", "shoot-down-1", "shoot-down-3", "shoot-down-7", "request", "interrupt"];
         let names = names.iter().chain(&plain).chain(&["fault-mapped"]);
         let mut text = String::from("cost nothing: 2\ncost zero-a-page: 100\n");
         names.for_each(|name| text.push_str(&format!("cost {name}: {figure}\n")));

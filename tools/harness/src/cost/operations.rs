@@ -41,6 +41,8 @@ mod step {
     pub const AREA: u64 = 60;
     /// Putting one process at the end of the line, and taking the first.
     pub const SWITCH: u64 = 20;
+    /// A store, the CPU's number, an exchange, and a look at what it found.
+    pub const LOCK: u64 = 6;
     /// Asking a CPU: whether it is meant, a number, three accesses to the local APIC, a look at the
     /// answer.
     pub const ASK: u64 = 15;
@@ -147,6 +149,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         most: 50_000,
     },
     // Of each CPU what it executes, without what it waits.
+    Operation {
+        what: "the kernel's lock, given up and taken again",
+        figure: |lines| lines.plain("lock"),
+        least: step::LOCK,
+        most: 40,
+    },
     Operation {
         what: "shoot-down of a page, to ask 1 other CPU",
         figure: |lines| lines.plain("shoot-down-1"),

@@ -21,6 +21,7 @@ pub(super) fn steps() -> Vec<Step> {
         Step::alone(Tier::Test, "qemu: the judge against real failures", judge).unless_unchanged(),
         Step::alone(Tier::All, "qemu: after builds that were killed", after_kills),
         Step::alone(Tier::Test, "qemu: tour", tour).unless_unchanged(),
+        Step::alone(Tier::All, "qemu: tour, the kernel's heap behind one lock", one_lock),
         Step::alone(Tier::All, "qemu: a program dropped in", dropped_in::run),
         Step::alone(Tier::All, "qemu: a session of gdb", gdb::session),
         Step::alone(Tier::All, "qemu: cost in instructions", cost),
@@ -138,6 +139,17 @@ fn tour(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
         };
         failure.map_or_else(Tally::one_passed, Tally::one_failed)
     })))
+}
+
+/// The tour of a kernel whose CPUs share one heap behind one lock.
+fn one_lock(context: &Context, screen: &mut Screen) -> Result<Outcome, Error> {
+    let image =
+        Image::one_lock(&context.project)
+            .build(&context.project, &context.setup, |line| screen.detail(line))?;
+    let machine = context.machine.for_tour(&context.setup);
+    let tour = Tour { image: &image, machine: &machine, keys: &[] };
+    let failure = tour.run(|_| {});
+    Ok(Outcome::Ran(failure.map_or_else(Tally::one_passed, Tally::one_failed)))
 }
 
 /// What the system's side costs: within its bounds, and the same in each boot.

@@ -81,14 +81,15 @@ fn objects(count: usize) -> Verdict {
 }
 
 fn areas(count: usize, processes: usize) -> Verdict {
+    // First, because there may be no area left for it.
+    let is_over = Span::map(PAGE, MapFlags::SHARED)?;
+    is_over.set(0, 0);
     let start =
         memory::map_anonymous((2 * count + 2) * PAGE, Protection::empty(), MapFlags::PRIVATE)?;
     let page = |number: usize| start.addr().get() + (2 * number + 1) * PAGE;
     // SAFETY: nothing is taken away.
     let protect = |number| unsafe { memory::mprotect(page(number), PAGE, Protection::READ) };
     let made = (0..count).take_while(|number| protect(*number).is_ok()).count();
-    let is_over = Span::map(PAGE, MapFlags::SHARED)?;
-    is_over.set(0, 0);
     let before = machine::frames_free();
     let mut children = 0;
     while children < processes {
