@@ -13,7 +13,7 @@ pub mod guarded;
 use core::hint::black_box;
 
 use alloc::boxed::Box;
-use brkalloc::{ArenaHeap, Cpu, Heap, Locked, NoMap};
+use brkalloc::{ArenaHeap, CellState, Cpu, Heap, Locked, NoMap, Trim};
 
 use crate::cpu::lock::HeapLock;
 use crate::cpu::{self, MAX_CPUS, request, work};
@@ -72,6 +72,32 @@ unsafe impl Cpu for Cpus {
 /// Gives each CPU its arena. So what arenas take is taken when the kernel comes up.
 pub fn prepare() {
     work::on_all(&|| drop(black_box(Box::new(0_u64))));
+}
+
+/// Gives back a slice of what the heap does not use. `false` if there is more.
+pub fn trim_slice() -> bool {
+    // The break moves down here alone: a segment that becomes free meanwhile does not move it.
+    HEAP.set_trim(Trim::NEVER);
+    HEAP.flush();
+    let free = top();
+    let given_back = HEAP.trim(free.saturating_sub(SLICE));
+    HEAP.set_trim(Trim::DEFAULT);
+    // What is left of less than a page stays.
+    free <= SLICE || given_back == 0
+}
+
+/// Bytes by which the break moves down at once.
+const SLICE: usize = 256 << 10;
+
+/// Size of the free memory at the break.
+fn top() -> usize {
+    let top = |heap: &Heap<KernelBreak, NoMap, Profile>| {
+        heap.cells().last().filter(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
+    };
+    #[cfg(feature = "one-lock")]
+    return HEAP.inspect(top);
+    #[cfg(not(feature = "one-lock"))]
+    HEAP.with_parent(top).unwrap_or(0)
 }
 
 /// Tells the cells of the kernel's heap, if a story is told: those that arenas are made of, and

@@ -8,7 +8,7 @@ use crate::address_space::Errno;
 use crate::arch::timer::{self, Ticking};
 use crate::arch::{entropy, serial, user, vga};
 use crate::cpu::{self, Lock, MAX_CPUS, request, work};
-use crate::heap::HEAP;
+use crate::heap::{self, HEAP};
 use crate::memory::PhysicalMap;
 use crate::memory::{self, BreakId, Memory, ProcessPages, Registers, Stop};
 use crate::programs;
@@ -118,12 +118,16 @@ impl Machine for Kernel {
         Ok(())
     }
 
-    fn trim_heap(&mut self, freed: usize) {
+    fn trim_heap(&mut self, freed: usize) -> bool {
         self.freed += freed;
-        if self.freed >= HEAP_SLACK {
-            HEAP.trim(0);
+        if self.freed < HEAP_SLACK {
+            return true;
+        }
+        let is_done = heap::trim_slice();
+        if is_done {
             self.freed = 0;
         }
+        is_done
     }
 
     fn let_interrupts_in(&mut self) {

@@ -188,8 +188,8 @@ impl Machine for Counting {
         self.kernel.reserve_heap(bytes)
     }
 
-    fn trim_heap(&mut self, freed: usize) {
-        self.kernel.trim_heap(freed);
+    fn trim_heap(&mut self, freed: usize) -> bool {
+        self.kernel.trim_heap(freed)
     }
 
     fn let_interrupts_in(&mut self) {

@@ -178,7 +178,13 @@ impl<M: Machine> Commons<M> {
         }
         let bytes = size_of::<Process<M::Mmu>>() + process.space.heap_bytes();
         self.destroy(process);
-        self.machine.trim_heap(bytes);
+        self.machine.let_interrupts_in();
+        let mut is_done = self.machine.trim_heap(bytes);
+        self.machine.let_interrupts_in();
+        while !is_done {
+            is_done = self.machine.trim_heap(0);
+            self.machine.let_interrupts_in();
+        }
     }
 
     /// Frees a process that has given up its memory, and what the kernel notes about it.

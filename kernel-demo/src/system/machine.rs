@@ -21,8 +21,9 @@ pub trait Machine: 'static {
     fn reserve_heap(&mut self, bytes: usize) -> Result<(), Errno>;
 
     /// Notes that a process has ended that had so many bytes of the kernel's heap. Lets the heap
-    /// give back what it does not use, when ended processes have freed enough for that.
-    fn trim_heap(&mut self, freed: usize);
+    /// give back a slice of what it does not use, when ended processes have freed enough for that.
+    /// `false` if it has to be called again to finish, with 0 bytes.
+    fn trim_heap(&mut self, freed: usize) -> bool;
 
     /// Lets interrupts in that have waited.
     fn let_interrupts_in(&mut self);

@@ -74,8 +74,7 @@ impl<M: Machine> System<M> {
                     None => break,
                 }
             },
-            Next::Again => {}
-            Next::Wait => self.commons.machine.let_interrupts_in(),
+            Next::Again | Next::Wait => self.commons.machine.let_interrupts_in(),
             Next::Nothing => return false,
         }
         true

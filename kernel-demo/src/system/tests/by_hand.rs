@@ -132,7 +132,9 @@ impl Machine for ByHand {
         Ok(())
     }
 
-    fn trim_heap(&mut self, _freed: usize) {}
+    fn trim_heap(&mut self, _freed: usize) -> bool {
+        true
+    }
 
     fn let_interrupts_in(&mut self) {
         self.let_in += 1;
