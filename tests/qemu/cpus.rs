@@ -269,9 +269,8 @@ fn without_a_request_a_thread_on_another_cpu_uses_what_is_gone() -> CaseResult {
         for change in CHANGES {
             // SAFETY: the thread reads a page that is gone, or writes to one of its process; and
             // the kernel runs on tables of its own.
-            let status = || unsafe {
-                request::left_out(Of::Processes, || change_meanwhile("5", change))
-            };
+            let status =
+                || unsafe { request::left_out(Of::Processes, || change_meanwhile("5", change)) };
             let mut is_stale = false;
             for _ in 0..MOST_TRIES {
                 is_stale = is_stale || status()? != Some(Status::Exited(0));
