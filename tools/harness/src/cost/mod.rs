@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(figure("null system call"), Some(150.0));
         assert_eq!(figure("demand-zero fault, without the zeroing"), Some(50.0));
         assert_eq!(figure("context switch, by a call that yields"), Some(75.0));
-        let cheap = output(60).replace("zero-a-page: 100", "zero-a-page: 10");
+        let cheap = output(40).replace("zero-a-page: 100", "zero-a-page: 10");
         assert!(read(&cheap, &PASSED).unwrap().judge().is_clean());
     }
 
