@@ -13,7 +13,7 @@ pub mod guarded;
 use core::hint::black_box;
 
 use alloc::boxed::Box;
-use brkalloc::{ArenaHeap, CellState, Cpu, Heap, Locked, NoMap, Trim};
+use brkalloc::{ArenaHeap, CellInfo, CellState, Cpu, Heap, Locked, NoMap, Trim};
 
 use crate::cpu::lock::HeapLock;
 use crate::cpu::{self, MAX_CPUS, request, work};
@@ -82,22 +82,26 @@ pub fn trim_slice() -> bool {
     let free = top();
     let given_back = HEAP.trim(free.saturating_sub(SLICE));
     HEAP.set_trim(Trim::DEFAULT);
-    // What is left of less than a page stays.
+    // Less than a page stays.
     free <= SLICE || given_back == 0
 }
 
 /// Bytes by which the break moves down at once.
 const SLICE: usize = 256 << 10;
 
-/// Size of the free memory at the break.
+/// Returns the size of the free memory at the break. O(cells).
 fn top() -> usize {
-    let top = |heap: &Heap<KernelBreak, NoMap, Profile>| {
-        heap.cells().last().filter(|cell| cell.state == CellState::Top).map_or(0, |top| top.size)
-    };
+    let is_top = |cell: &CellInfo| cell.state == CellState::Top;
+    let top = with_break(|heap| heap.cells().last().filter(is_top).map(|top| top.size));
+    top.flatten().unwrap_or(0)
+}
+
+/// Runs `look` with the heap over the break: the one that arenas are made of, if there are arenas.
+fn with_break<R>(look: impl FnOnce(&Heap<KernelBreak, NoMap, Profile>) -> R) -> Option<R> {
     #[cfg(feature = "one-lock")]
-    return HEAP.inspect(top);
+    return Some(HEAP.inspect(look));
     #[cfg(not(feature = "one-lock"))]
-    HEAP.with_parent(top).unwrap_or(0)
+    HEAP.with_parent(look)
 }
 
 /// Tells the cells of the kernel's heap, if a story is told: those that arenas are made of, and
@@ -106,15 +110,11 @@ pub fn tell() {
     if !story::is_on() {
         return;
     }
-    let parent = |heap: &Heap<KernelBreak, NoMap, Profile>| {
+    with_break(|heap| {
         let mut cells = Cells::new(0, PARENT);
         heap.cells().for_each(|cell| cells.push(&cell));
         cells.finish();
-    };
-    #[cfg(feature = "one-lock")]
-    HEAP.inspect(parent);
-    #[cfg(not(feature = "one-lock"))]
-    HEAP.with_parent(parent);
+    });
     #[cfg(not(feature = "one-lock"))]
     work::on_all(&|| {
         let mut cells = Cells::new(0, PARENT + 1 + cpu::number() as u64);

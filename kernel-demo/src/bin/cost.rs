@@ -43,8 +43,8 @@ const ROUNDS: &str = "64";
 /// Programs with their arguments.
 type Commands = &'static [(&'static str, &'static [&'static str])];
 
-/// What makes the kernel work longest, on 128 MiB: each call on a large range; 64 processes with
-/// many areas, and many objects.
+/// Loads under which the kernel works longest, on 128 MiB: each call on a large range; 64 processes
+/// with many areas, and many objects.
 const LOADS: &[Commands] = &[
     &[("pressure", &["large", "40"]), ("pressure", &["promised", "4"]), ("spin", &["100000"])],
     &[("pressure", &["areas", "900", "62"]), ("pressure", &["objects", "500"])],
@@ -106,7 +106,7 @@ fn shoot_down(others: usize) -> u64 {
     cpu::with_played(others, || count(|| request::flush_kernel(true)))
 }
 
-/// What a way through ring 3 costs for the kernel's lock, which no other CPU wants.
+/// Costs of the kernel's lock on a way through ring 3, if no other CPU wants it.
 fn lock_again() -> u64 {
     let lock = Lock::new(());
     let mut held = lock.lock();

@@ -30,7 +30,7 @@ pub fn count() -> u64 {
     REQUESTS.load(Ordering::Relaxed)
 }
 
-/// Whose translations CPUs are not made to forget.
+/// Owner of the translations that CPUs are not made to forget.
 static LEFT_OUT: AtomicU8 = AtomicU8::new(0);
 
 /// Tables that a translation is of.

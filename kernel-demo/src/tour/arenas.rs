@@ -161,7 +161,7 @@ pub fn back_to_its_arena(evidence: &mut Evidence<'_>) -> Shown {
     Ok(())
 }
 
-/// What has served the block at an address, found by where it lies.
+/// Finds what has served the block at an address, by where it lies.
 fn server(heap: &Arenas, address: usize) -> &'static str {
     let holds = |cell: &CellInfo| (cell.address..cell.address + cell.size).contains(&address);
     let is_parents = heap.with_parent(|parent| parent.cells().any(|cell| holds(&cell)));
