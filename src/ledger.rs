@@ -207,8 +207,8 @@ impl<H, S, const N: usize, L: RawLock> Ledger<H, S, N, L> {
         self.with(|table| table.count)
     }
 
-    /// Returns the number of blocks that were not recorded, because the table was full. O(1), behind
-    /// the lock.
+    /// Returns the number of blocks that were not recorded, because the table was full. O(1),
+    /// behind the lock.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.with(|table| table.lost)

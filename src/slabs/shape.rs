@@ -103,8 +103,8 @@ mod tests {
     use super::*;
     use crate::slab_tuning::{MiniatureSlabs, UsualSlabs};
 
-    /// In a class with a short slab, only blocks of a page, or of two pages, or four, and so on, get
-    /// a longer one next.
+    /// In a class with a short slab, only blocks of a page, or of two pages, or four, and so on,
+    /// get a longer one next.
     fn assert_that_slabs_grow_when_their_class_does<S: SlabTuning>() {
         for class in Class::all::<ARENA_CLASSES>() {
             let (least, len) = next_slab::<S>(class, 0, usize::MAX);

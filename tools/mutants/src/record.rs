@@ -127,7 +127,8 @@ impl Record {
 
 /// The head of the table.
 const HEAD: &str =
-    "| file | caught | timed out | survived | equivalent | caught or timed out | do not compile | not tried |
+    "| file | caught | timed out | survived | equivalent | caught or timed out | do not compile \
+     | not tried |
 |---|---|---|---|---|---|---|---|
 ";
 
