@@ -4,6 +4,7 @@
 //! first (bss, stack) is not there until it is touched.
 
 use alloc::boxed::Box;
+use core::mem;
 
 use fastrand::Rng;
 
@@ -179,12 +180,11 @@ impl<M: Machine> Commons<M> {
         let bytes = size_of::<Process<M::Mmu>>() + process.space.heap_bytes();
         self.destroy(process);
         self.machine.let_interrupts_in();
-        let mut is_done = self.machine.trim_heap(bytes);
-        self.machine.let_interrupts_in();
-        while !is_done {
-            is_done = self.machine.trim_heap(0);
+        let mut freed = bytes;
+        while !self.machine.trim_heap(mem::take(&mut freed)) {
             self.machine.let_interrupts_in();
         }
+        self.machine.let_interrupts_in();
     }
 
     /// Frees a process that has given up its memory, and what the kernel notes about it.

@@ -164,7 +164,9 @@ pub fn back_to_its_arena(evidence: &mut Evidence<'_>) -> Shown {
 /// Finds what has served the block at an address, by where it lies.
 fn server(heap: &Arenas, address: usize) -> &'static str {
     let holds = |cell: &CellInfo| (cell.address..cell.address + cell.size).contains(&address);
-    let is_parents = heap.with_parent(|parent| parent.cells().any(|cell| holds(&cell)));
+    // An arena's memory lies in cells of the parent: of its blocks, this is the start of one.
+    let begins = |cell: CellInfo| cell.payload() == address;
+    let is_parents = heap.with_parent(|parent| parent.cells().any(begins));
     let mut found = if is_parents == Some(true) { "the parent heap" } else { "nothing" };
     heap.for_each_cell(|cell| {
         if holds(&cell) {

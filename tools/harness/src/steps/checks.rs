@@ -66,8 +66,6 @@ fn unsafe_sites(context: &Context, _: &mut Screen) -> Result<Outcome, Error> {
     Inventory::read(&context.project)?.judge().map(Outcome::Ran)
 }
 
-/// Of one package each, but for the workspaces: `--all` would format the packages that it depends
-/// on, too.
 /// Returns the Rust files of a folder and those below it, without what was built; none where it
 /// cannot be read.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -80,6 +78,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Of one package each, but for the workspaces: `--all` would format the packages that it depends
+/// on, too.
 fn fmt(context: &Context) -> Vec<Command> {
     let project = &context.project;
     let of = |folder: &Path, all: bool| {
